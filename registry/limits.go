@@ -1,0 +1,22 @@
+package registry
+
+// The limits of spec A16. Each refusal names the field, the limit and the
+// value. Sizes are in bytes.
+const (
+	MaxIDBytes        = 512
+	MaxReplayKeyBytes = 1024
+	MaxStringBytes    = 4 << 10
+	MaxJSONBytes      = 1 << 20
+	// MaxMaterialisedBytes bounds a wake input, dedupe key or template text
+	// after its selectors were evaluated.
+	MaxMaterialisedBytes     = 1 << 20
+	MaxRequestBytes          = 2 << 20
+	MaxEventTypes            = 256
+	MaxEventsPerProcess      = 100_000
+	MaxGrantsPerSession      = 10_000
+	MaxWakeTargetsPerSession = 10_000
+	MaxTransferIDs           = 1_000
+	MaxLeaseTTLMs            = 24 * 60 * 60 * 1000
+	MaxSelectorDepth         = 16
+	MaxJSONDepth             = 128
+)
