@@ -20,3 +20,9 @@ const (
 	MaxSelectorDepth         = 16
 	MaxJSONDepth             = 128
 )
+
+// MaxSelectorsPerEventType bounds the selectors of one event type, nested ones
+// included. Every append of the type evaluates all of them over its payload,
+// each up to the full size of a text, so their number must be small even where
+// the registration has room for many more.
+const MaxSelectorsPerEventType = 128
