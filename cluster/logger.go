@@ -1,0 +1,41 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// raftLogger hands raft's log lines to slog.
+func raftLogger(logger *slog.Logger) hclog.Logger {
+	out := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: hclog.Off, Output: io.Discard})
+	out.RegisterSink(slogSink{logger.With("component", "raft")})
+	return out
+}
+
+type slogSink struct{ logger *slog.Logger }
+
+// Accept implements hclog.SinkAdapter.
+func (s slogSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
+	at := slog.LevelInfo
+	switch level {
+	case hclog.Trace, hclog.Debug:
+		at = slog.LevelDebug
+	case hclog.Warn:
+		at = slog.LevelWarn
+	case hclog.Error:
+		at = slog.LevelError
+	}
+	for i := range args {
+		// hclog formats such a value only when it prints it.
+		if f, ok := args[i].(hclog.Format); ok && len(f) > 0 {
+			if text, ok := f[0].(string); ok {
+				args[i] = fmt.Sprintf(text, f[1:]...)
+			}
+		}
+	}
+	s.logger.Log(context.Background(), at, msg, args...)
+}

@@ -1,0 +1,237 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/holdfast-registry/holdfast/decide"
+	"github.com/holdfast-registry/holdfast/fsm"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// Node is one node of a cluster. It is a registry.Registry and a
+// registry.Admin, safe for concurrent use. Calls that only the leader can
+// answer get NotLeader or NoLeader elsewhere.
+type Node struct {
+	*decide.Registry
+
+	config   Config
+	logger   *slog.Logger
+	raft     *raft.Raft
+	replica  *replica
+	identity *Identity
+
+	// reign is set while this node serves as leader.
+	reign       atomic.Pointer[reign]
+	introducing atomic.Bool
+
+	closing    chan struct{}
+	closeOnce  sync.Once
+	background sync.WaitGroup
+	fatalOnce  sync.Once
+
+	servingMu sync.Mutex
+	serving   chan struct{}
+}
+
+var (
+	_ registry.Registry = (*Node)(nil)
+	_ registry.Admin    = (*Node)(nil)
+	_ decide.Log        = (*Node)(nil)
+)
+
+// Open starts a node on its storage. A folder without any data bootstraps the
+// first configuration, if there is one; a folder with data goes on with what
+// it has.
+func Open(config Config) (*Node, error) {
+	if err := config.fill(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		config:   config,
+		logger:   config.Logger.With("node", config.ID),
+		identity: config.Storage.Identity(),
+		closing:  make(chan struct{}),
+		serving:  make(chan struct{}),
+	}
+	n.replica = &replica{
+		machine: fsm.NewMachine(), identity: n.identity, logger: n.logger, fatal: n.fatal, membersChanged: config.OnMembersChange,
+	}
+	n.Registry = decide.NewRegistry(n, registry.TierDurable, rand.Reader)
+	if err := n.bootstrap(); err != nil {
+		return nil, err
+	}
+	leadership := make(chan bool, 64)
+	rc := config.raftConfig()
+	rc.NotifyCh = leadership
+	var err error
+	if n.raft, err = raft.NewRaft(rc, n.replica, config.Storage.LogStore, config.Storage.bolt, config.Storage.snapshots, config.Transport); err != nil {
+		return nil, fmt.Errorf("start raft: %w", err)
+	}
+	n.background.Add(1)
+	go n.followLeadership(leadership)
+	return n, nil
+}
+
+// bootstrap writes the first configuration into an empty log.
+func (n *Node) bootstrap() error {
+	storage := n.config.Storage
+	hasState, err := raft.HasExistingState(storage.LogStore, storage.bolt, storage.snapshots)
+	if err != nil {
+		return fmt.Errorf("look for existing data: %w", err)
+	}
+	if hasState || len(n.config.Bootstrap) == 0 {
+		return nil
+	}
+	var configuration raft.Configuration
+	self := false
+	for _, peer := range n.config.Bootstrap {
+		self = self || (peer.ID == n.config.ID && peer.Addr == n.config.Addr)
+		configuration.Servers = append(configuration.Servers, raft.Server{
+			Suffrage: raft.Voter, ID: raft.ServerID(peer.ID), Address: raft.ServerAddress(peer.Addr),
+		})
+	}
+	if !self {
+		return fmt.Errorf("the first configuration does not hold this node, %s at %s", n.config.ID, n.config.Addr)
+	}
+	err = raft.BootstrapCluster(n.config.raftConfig(), storage.LogStore, storage.bolt, storage.snapshots, n.config.Transport, configuration)
+	if err != nil {
+		return fmt.Errorf("bootstrap: %w", err)
+	}
+	return nil
+}
+
+// Close stops the node. Calls under way are answered, as unknown where their
+// write may have been sent. The storage stays open.
+func (n *Node) Close() error {
+	var err error
+	n.closeOnce.Do(func() {
+		close(n.closing)
+		n.endReign()
+		err = n.raft.Shutdown().Error()
+		n.background.Wait()
+	})
+	return err
+}
+
+// fatal reports, once, that this node cannot go on.
+func (n *Node) fatal(err error) {
+	n.fatalOnce.Do(func() {
+		n.logger.Error("this node cannot go on", "error", err)
+		n.config.Fatal(err)
+	})
+}
+
+// Leader tells who leads as far as this node knows, and whether it serves as
+// leader itself.
+func (n *Node) Leader() (id, addr string, self bool) {
+	leaderAddr, leaderID := n.raft.LeaderWithID()
+	return string(leaderID), string(leaderAddr), n.reign.Load() != nil
+}
+
+// AwaitServing waits until this node serves as leader.
+func (n *Node) AwaitServing(ctx context.Context) error {
+	for {
+		n.servingMu.Lock()
+		changed := n.serving
+		n.servingMu.Unlock()
+		if n.reign.Load() != nil {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-n.closing:
+			return errors.New("the node was closed")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// signalServing wakes those who wait for a reign.
+func (n *Node) signalServing() {
+	n.servingMu.Lock()
+	defer n.servingMu.Unlock()
+	close(n.serving)
+	n.serving = make(chan struct{})
+}
+
+// answer fills in the caller's answer info: from the entry that the call
+// became, or from the state as it is.
+func (n *Node) answer(ctx context.Context, entry *fsm.EntryResult) {
+	info := registry.OptionsFrom(ctx).Answer
+	if info == nil {
+		return
+	}
+	*info = registry.AnswerInfo{Term: n.raft.CurrentTerm()}
+	info.LeaderID, info.LeaderAddr, _ = n.Leader()
+	info.LastContactMs = n.lastContactMs()
+	if entry != nil {
+		info.Revision, info.ClockMs, info.LeaseTimeMs = entry.Revision, entry.ClockMs, entry.LeaseTimeMs
+		return
+	}
+	p := n.replica.position()
+	info.Revision, info.ClockMs, info.LeaseTimeMs = p.Revision, p.ClockMs, p.LeaseTimeMs
+}
+
+// lastContactMs is the time since this node heard from the leader.
+func (n *Node) lastContactMs() uint64 {
+	if n.raft.State() == raft.Leader {
+		return 0
+	}
+	last := n.raft.LastContact()
+	if last.IsZero() {
+		return uint64(time.Since(started).Milliseconds())
+	}
+	return uint64(max(0, time.Since(last).Milliseconds()))
+}
+
+// servers returns the latest configuration, which may not be committed yet.
+func (n *Node) servers() []raft.Server {
+	future := n.raft.GetConfiguration()
+	if future.Error() != nil {
+		return nil
+	}
+	return future.Configuration().Servers
+}
+
+// addressOf returns where a member is reached.
+func (n *Node) addressOf(id raft.ServerID) (addr string, ok bool) {
+	for _, server := range n.servers() {
+		if server.ID == id {
+			return string(server.Address), true
+		}
+	}
+	return "", false
+}
+
+// MemberAt returns the id of the member at an address.
+func (n *Node) MemberAt(addr string) (id string, ok bool) {
+	for _, server := range n.servers() {
+		if string(server.Address) == addr {
+			return string(server.ID), true
+		}
+	}
+	return "", false
+}
+
+func (n *Node) inConfiguration(id string) bool {
+	_, ok := n.addressOf(raft.ServerID(id))
+	return ok
+}
+
+// newID draws 128 random bits in hex.
+func newID() string {
+	var random [16]byte
+	rand.Read(random[:])
+	return hex.EncodeToString(random[:])
+}

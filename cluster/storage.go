@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+// The files of a data folder.
+const (
+	logFile = "raft.db"
+	// snapshotsKept is how many snapshots stay on the disk.
+	snapshotsKept = 2
+	// lockWait is how long opening waits for another process that still holds
+	// the folder, as it does in a quick restart.
+	lockWait = 2 * time.Second
+)
+
+// keyIdentity is where the stable store keeps the node's identity, beside
+// raft's own keys.
+var keyIdentity = []byte("holdfast/identity")
+
+// Storage is the data folder of a node: raft's log and stable store in one bolt
+// file, and the snapshots.
+type Storage struct {
+	// LogStore is what raft appends to. Fault injection may put a store of its
+	// own around it before the node is opened.
+	LogStore raft.LogStore
+
+	bolt      *raftboltdb.BoltStore
+	snapshots raft.SnapshotStore
+	identity  *Identity
+}
+
+// identityFormat is the number of the identity record's layout.
+const identityFormat = 1
+
+// identityRecord is what a node knows for good about itself and its peers. It
+// is JSON, since a person may have to read it.
+type identityRecord struct {
+	Format     int               `json:"format"`
+	NodeID     string            `json:"node_id"`
+	InstanceID string            `json:"instance_id"`
+	ClusterID  string            `json:"cluster_id,omitempty"`
+	Members    map[string]string `json:"members,omitempty"`
+}
+
+// OpenStorage opens the data folder of a node, and makes it when there is none.
+// A folder that holds a part of a node's data only, or another node's, is
+// refused: a node that starts empty under its old id would vote twice.
+func OpenStorage(dir, nodeID string) (*Storage, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	path := filepath.Join(dir, logFile)
+	_, statErr := os.Stat(path)
+	if errors.Is(statErr, os.ErrNotExist) && hasSnapshots(dir) {
+		return nil, fmt.Errorf("data folder %s has snapshots but no %s: this node lost its log. "+
+			"Bring the file back, or remove the node from the cluster and join it under a new id with an empty folder", dir, logFile)
+	}
+	bolt, err := raftboltdb.New(raftboltdb.Options{
+		Path:        path,
+		BoltOptions: &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
+	})
+	if err != nil {
+		if errors.Is(err, bbolt.ErrTimeout) {
+			return nil, fmt.Errorf("data folder %s is in use by another process: stop that one first", dir)
+		}
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, nil)
+	if err != nil {
+		bolt.Close()
+		return nil, fmt.Errorf("snapshot folder: %w", err)
+	}
+	identity, err := openIdentity(bolt, nodeID)
+	if err != nil {
+		bolt.Close()
+		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+	}
+	return &Storage{LogStore: bolt, bolt: bolt, snapshots: snapshots, identity: identity}, nil
+}
+
+func hasSnapshots(dir string) bool {
+	entries, err := os.ReadDir(filepath.Join(dir, "snapshots"))
+	return err == nil && len(entries) > 0
+}
+
+// Identity returns who this node is and whom it has met.
+func (s *Storage) Identity() *Identity { return s.identity }
+
+// Close closes the files. The node must be closed before.
+func (s *Storage) Close() error { return s.bolt.Close() }
+
+// openIdentity reads the identity record, or makes one for a new folder.
+func openIdentity(store raft.StableStore, nodeID string) (*Identity, error) {
+	data, err := store.Get(keyIdentity)
+	if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) {
+		return nil, fmt.Errorf("read identity: %w", err)
+	}
+	i := &Identity{store: store}
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &i.record); err != nil {
+			return nil, fmt.Errorf("read identity: %w", err)
+		}
+		if i.record.Format != identityFormat {
+			return nil, fmt.Errorf("identity of format %d, this program reads %d", i.record.Format, identityFormat)
+		}
+		if i.record.NodeID != nodeID {
+			return nil, fmt.Errorf("it belongs to node %s, not %s: give each node its own folder", i.record.NodeID, nodeID)
+		}
+		return i, nil
+	}
+	var random [16]byte
+	rand.Read(random[:])
+	i.record = identityRecord{Format: identityFormat, NodeID: nodeID, InstanceID: hex.EncodeToString(random[:])}
+	return i, i.save()
+}

@@ -1,0 +1,241 @@
+package fsm
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// readSnapshot reads a whole snapshot into a new state. Anything that is not
+// exactly what Write would have written is an error.
+func readSnapshot(r io.Reader) (*state, error) {
+	header := make([]byte, len(snapshotMagic)+2)
+	if _, err := io.ReadFull(r, header); err != nil {
+		return nil, fmt.Errorf("read snapshot: header: %w", err)
+	}
+	if string(header[:len(snapshotMagic)]) != snapshotMagic {
+		return nil, errors.New("read snapshot: this is not a snapshot of holdfast")
+	}
+	if version := binary.BigEndian.Uint16(header[len(snapshotMagic):]); version != snapshotVersion {
+		return nil, fmt.Errorf("read snapshot: version %d, this program reads %d", version, snapshotVersion)
+	}
+	decompressor, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	defer decompressor.Close()
+	l := &stateLoader{state: newState()}
+	if err := l.readFrames(bufio.NewReaderSize(decompressor, 256<<10)); err != nil {
+		return nil, fmt.Errorf("read snapshot: frame %d: %w", l.count+1, err)
+	}
+	return l.state, nil
+}
+
+// stateLoader builds a state frame by frame.
+type stateLoader struct {
+	state *state
+	crc   uint32
+	count uint64
+	// row is the process whose events are being read; missing is how many are
+	// still to come, terminal the sequence of the one that ended it.
+	row      *process
+	missing  uint64
+	terminal uint64
+}
+
+func (l *stateLoader) readFrames(r io.Reader) error {
+	var header [frameHeaderBytes]byte
+	var payload []byte
+	for {
+		if _, err := io.ReadFull(r, header[:]); err != nil {
+			return noEOF(err)
+		}
+		length := binary.BigEndian.Uint32(header[1:])
+		if length > maxFrameBytes {
+			return fmt.Errorf("%d bytes long, the limit is %d", length, maxFrameBytes)
+		}
+		if uint32(cap(payload)) < length {
+			payload = make([]byte, length)
+		}
+		payload = payload[:length]
+		if _, err := io.ReadFull(r, payload); err != nil {
+			return noEOF(err)
+		}
+		if header[0] == frameEnd {
+			return l.end(r, payload)
+		}
+		if err := l.load(header[0], payload); err != nil {
+			return err
+		}
+		l.crc = crc32.Update(crc32.Update(l.crc, castagnoli, header[:]), castagnoli, payload)
+		l.count++
+	}
+}
+
+// noEOF keeps a stream that ends too early from looking like one that ended.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (l *stateLoader) end(r io.Reader, payload []byte) error {
+	if len(payload) != endFrameBytes {
+		return fmt.Errorf("end frame of %d bytes", len(payload))
+	}
+	if count := binary.BigEndian.Uint64(payload); count != l.count {
+		return fmt.Errorf("the end frame tells of %d frames, read %d", count, l.count)
+	}
+	if crc := binary.BigEndian.Uint32(payload[8:]); crc != l.crc {
+		return fmt.Errorf("checksum %08x, computed %08x", crc, l.crc)
+	}
+	if err := l.finishRow(); err != nil {
+		return err
+	}
+	if l.count == 0 {
+		return errors.New("the counters are missing")
+	}
+	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		return errors.New("bytes after the end frame")
+	}
+	return nil
+}
+
+func (l *stateLoader) load(frame byte, payload []byte) error {
+	if (l.count == 0) != (frame == frameCounters) {
+		return errors.New("the counters must come first, and once")
+	}
+	switch frame {
+	case frameCounters:
+		var stored storedCounters
+		err := decodeMsgpack(payload, &stored)
+		l.state.counters = counters(stored)
+		return err
+	case frameMember:
+		var stored Member
+		err := decodeMsgpack(payload, &stored)
+		l.state.members.Set(stored.NodeID, stored.InstanceID)
+		return err
+	case frameProcess:
+		return l.loadProcess(payload)
+	case frameEvent:
+		return l.loadEvent(payload)
+	default:
+		return fmt.Errorf("unknown frame type %d", frame)
+	}
+}
+
+func (l *stateLoader) loadProcess(payload []byte) error {
+	if err := l.finishRow(); err != nil {
+		return err
+	}
+	var stored storedProcess
+	if err := decodeMsgpack(payload, &stored); err != nil {
+		return err
+	}
+	if stored.EventCount > registry.MaxEventsPerProcess+uint64(len(coreTypes)) {
+		return fmt.Errorf("process with %d events", stored.EventCount)
+	}
+	body := RegisterProcess{Registration: stored.Registration, Hash: stored.Hash}
+	if err := body.load(); err != nil {
+		return err
+	}
+	row := &process{record: body.record, hash: stored.Hash, index: new(eventIndex)}
+	if err := row.loadFacts(stored); err != nil {
+		return err
+	}
+	l.row, l.missing, l.terminal = row, stored.EventCount, stored.TerminalSequence
+	return nil
+}
+
+func (l *stateLoader) loadEvent(payload []byte) error {
+	if l.row == nil || l.missing == 0 {
+		return errors.New("an event that belongs to no process")
+	}
+	var stored storedEvent
+	if err := decodeMsgpack(payload, &stored); err != nil {
+		return err
+	}
+	e := &event{payloadHash: stored.PayloadHash, ProcessEvent: registry.ProcessEvent{
+		ProcessID: l.row.record.ID, Sequence: uint64(len(l.row.events)) + 1, EventType: stored.EventType,
+		Payload: stored.Payload, ReplayKey: stored.ReplayKey, OccurredAtMs: stored.OccurredAtMs,
+	}}
+	if stored.Terminal != nil {
+		terminal, err := stored.Terminal.load()
+		if err != nil {
+			return err
+		}
+		e.Semantics.Terminal, e.outputHash = &terminal, stored.Terminal.OutputHash
+	}
+	if stored.Wake != nil {
+		e.Semantics.Wake = &registry.EventWake{Input: stored.Wake.Input, DedupeKey: stored.Wake.DedupeKey}
+	}
+	l.row.append(e)
+	l.missing--
+	return nil
+}
+
+// finishRow puts a process into the state once all its events were read.
+func (l *stateLoader) finishRow() error {
+	row := l.row
+	if row == nil {
+		return nil
+	}
+	if l.missing > 0 {
+		return fmt.Errorf("process %q lacks %d events", row.record.ID, l.missing)
+	}
+	if l.terminal > 0 {
+		if l.terminal > uint64(len(row.events)) || row.events[l.terminal-1].Semantics.Terminal == nil {
+			return fmt.Errorf("process %q was not ended by its event %d", row.record.ID, l.terminal)
+		}
+		wait := row.record.Wait
+		row.end(row.events[l.terminal-1])
+		row.record.Wait = wait
+	}
+	if _, exists := l.state.processes.Get(row.record.ID); exists {
+		return fmt.Errorf("process %q comes twice", row.record.ID)
+	}
+	l.state.put(nil, row)
+	l.row = nil
+	return nil
+}
+
+// loadFacts fills in what a process learned after its registration.
+func (p *process) loadFacts(stored storedProcess) (err error) {
+	r := &p.record
+	r.RegistrationHash = hexHash(stored.Hash)
+	r.CreatedAtMs, r.UpdatedAtMs, r.Life, r.Revision = stored.CreatedAtMs, stored.UpdatedAtMs, stored.Life, stored.Revision
+	if ref := stored.ExternalRef; ref != nil {
+		r.ExternalRef = &registry.ProcessExternalRef{Backend: ref.Backend, ID: ref.ID, Metadata: ref.Metadata}
+	}
+	if r.FirstStarted, err = mapFallible(stored.FirstStarted, storedStarted.load); err != nil {
+		return err
+	}
+	if request := stored.AbandonRequest; request != nil {
+		r.AbandonRequest = &registry.AbandonRequest{RequestedBy: request.RequestedBy, RequestedAtMs: request.RequestedAtMs, Reason: request.Reason}
+	}
+	if wait := stored.Wait; wait != nil {
+		kind, err := waitKinds.word(wait.Kind)
+		if err != nil {
+			return err
+		}
+		r.Wait = &registry.WaitState{Kind: kind, Name: wait.Name, EventType: wait.EventType, Key: wait.Key, Ordinal: wait.Ordinal, SinceMs: wait.SinceMs}
+	}
+	held := stored.Lease
+	p.lease = lease{held: held.Held, token: held.Token, fencing: held.Fencing, claimedAtMs: held.ClaimedAtMs, endMs: held.EndMs}
+	if held.Held != (held.Owner != nil) {
+		return errors.New("a lease with a holder has an owner, and no other has")
+	}
+	if held.Owner != nil {
+		p.lease.owner, err = held.Owner.load()
+	}
+	return err
+}

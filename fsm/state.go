@@ -1,0 +1,181 @@
+package fsm
+
+import (
+	"github.com/tidwall/btree"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// counters are the numbers of the state that belong to no row.
+type counters struct {
+	// Index and Term are those of the last log entry seen, refused ones and
+	// configuration entries included.
+	Index uint64
+	Term  uint64
+	// Revision grows by one with every command that changed a row.
+	Revision uint64
+	// ClockMs is the state's clock: the highest stamp so far.
+	ClockMs uint64
+	// LeaseTimeMs is the time that leases run on.
+	LeaseTimeMs uint64
+	// Fencing is the last fencing token that was granted.
+	Fencing uint64
+	// TakeoverTerm is the term of the last takeover, Proposer its node.
+	TakeoverTerm uint64
+	Proposer     string
+	// ClusterID is minted by the first takeover.
+	ClusterID string
+}
+
+// process is one row: everything about one process. Rows are immutable and
+// replaced whole, so that a frozen copy of the table stays as it was; what
+// they point at is shared between versions and never changed either.
+type process struct {
+	record registry.ProcessRecord
+	// hash is the binary form of the record's registration hash.
+	hash []byte
+	// events is the log. Versions of a row share one backing array: an append
+	// writes behind the end that every older version sees.
+	events []*event
+	// eventBytes is the size of all payloads, for the size of the row.
+	eventBytes uint64
+	lease      lease
+	// terminal is the event that ended the process, nil while it runs.
+	terminal *event
+	// index finds events by replay key. It is shared by all versions of the
+	// row, belongs to the newest, and is rebuilt from the events on restore.
+	index *eventIndex
+}
+
+// event is one stored event with the hash that replays are compared by.
+type event struct {
+	registry.ProcessEvent
+	payloadHash []byte
+	// outputHash is set on terminal events.
+	outputHash []byte
+}
+
+// eventIndex is derived from the events of a row.
+type eventIndex struct {
+	byReplayKey map[string]*event
+}
+
+// lease is the lease row of a process. After a release the fencing number
+// stays.
+type lease struct {
+	held        bool
+	owner       registry.LeaseOwnerIdentity
+	token       string
+	fencing     uint64
+	claimedAtMs uint64
+	// endMs is on lease time.
+	endMs uint64
+}
+
+// leaseEnd orders held leases by when they end.
+type leaseEnd struct {
+	endMs     uint64
+	processID string
+}
+
+// state is the whole state. Its tables can be copied in constant time.
+type state struct {
+	counters
+	processes *btree.Map[string, *process]
+	members   *btree.Map[string, string]
+
+	// The indexes are derived from the tables and never part of a snapshot.
+	nonTerminal *btree.Set[string]
+	leaseEnds   *btree.BTreeG[leaseEnd]
+}
+
+func newState() *state {
+	return &state{
+		processes:   new(btree.Map[string, *process]),
+		members:     new(btree.Map[string, string]),
+		nonTerminal: new(btree.Set[string]),
+		leaseEnds: btree.NewBTreeGOptions(func(a, b leaseEnd) bool {
+			if a.endMs != b.endMs {
+				return a.endMs < b.endMs
+			}
+			return a.processID < b.processID
+		}, btree.Options{NoLocks: true}),
+	}
+}
+
+// frozen is a copy of the tables that later changes do not reach.
+type frozen struct {
+	counters
+	processes *btree.Map[string, *process]
+	members   *btree.Map[string, string]
+}
+
+func (s *state) freeze() *frozen {
+	return &frozen{counters: s.counters, processes: s.processes.Copy(), members: s.members.Copy()}
+}
+
+// put stores a new version of a row and keeps the indexes in step. old is the
+// version it replaces, nil for a new row.
+func (s *state) put(old, row *process) {
+	id := row.record.ID
+	s.processes.Set(id, row)
+	wasRunning := old != nil && !old.record.Status.State.Terminal()
+	if running := !row.record.Status.State.Terminal(); running != wasRunning {
+		if running {
+			s.nonTerminal.Insert(id)
+		} else {
+			s.nonTerminal.Delete(id)
+		}
+	}
+	var before, after leaseEnd
+	if old != nil && old.lease.held {
+		before = leaseEnd{endMs: old.lease.endMs, processID: id}
+	}
+	if row.lease.held {
+		after = leaseEnd{endMs: row.lease.endMs, processID: id}
+	}
+	if before != after {
+		if before.processID != "" {
+			s.leaseEnds.Delete(before)
+		}
+		if after.processID != "" {
+			s.leaseEnds.Set(after)
+		}
+	}
+}
+
+// live tells that a lease has a holder and has not ended.
+func (s *state) live(l lease) bool { return l.held && l.endMs > s.LeaseTimeMs }
+
+// anyLiveLease tells whether time must go on because some lease runs on it.
+func (s *state) anyLiveLease() bool {
+	last, ok := s.leaseEnds.Max()
+	return ok && last.endMs > s.LeaseTimeMs
+}
+
+// show gives a lease row its public form: its end on the cluster's clock.
+func (s *state) show(processID string, l lease) *registry.ProcessLease {
+	return &registry.ProcessLease{
+		ProcessID:    processID,
+		Owner:        l.owner,
+		LeaseToken:   l.token,
+		FencingToken: l.fencing,
+		ClaimedAtMs:  l.claimedAtMs,
+		ExpiresAtMs:  addClamped(s.ClockMs, l.endMs, s.LeaseTimeMs),
+	}
+}
+
+// addClamped returns base + (plus - minus), kept within what a uint64 holds.
+func addClamped(base, plus, minus uint64) uint64 {
+	if plus >= minus {
+		sum := base + (plus - minus)
+		if sum < base {
+			return ^uint64(0)
+		}
+		return sum
+	}
+	if minus-plus > base {
+		return 0
+	}
+	return base - (minus - plus)
+}

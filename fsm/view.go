@@ -1,0 +1,180 @@
+package fsm
+
+import (
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// View reads the state. It is only valid inside Machine.Read; the records,
+// events and leases that it returns are immutable and may be kept.
+type View struct{ state *state }
+
+// Position is where a state stands.
+type Position struct {
+	Index       uint64
+	Term        uint64
+	Revision    uint64
+	ClockMs     uint64
+	LeaseTimeMs uint64
+	// Fencing is the last fencing token that was granted.
+	Fencing uint64
+	// TakeoverTerm is the term of the last takeover, Proposer its node.
+	TakeoverTerm uint64
+	Proposer     string
+	ClusterID    string
+}
+
+// Position returns where the state stands.
+func (v View) Position() Position {
+	c := v.state.counters
+	return Position{
+		Index: c.Index, Term: c.Term, Revision: c.Revision, ClockMs: c.ClockMs, LeaseTimeMs: c.LeaseTimeMs,
+		Fencing: c.Fencing, TakeoverTerm: c.TakeoverTerm, Proposer: c.Proposer, ClusterID: c.ClusterID,
+	}
+}
+
+// NeedsTime tells whether something runs on lease time, so that the leader has
+// to keep it moving.
+func (v View) NeedsTime() bool { return v.state.anyLiveLease() }
+
+// Member returns the recorded instance of a node.
+func (v View) Member(nodeID string) (instanceID string, ok bool) {
+	return v.state.members.Get(nodeID)
+}
+
+// Members returns all recorded instances, by node id ascending.
+func (v View) Members() []Member {
+	members := make([]Member, 0, v.state.members.Len())
+	v.state.members.Scan(func(nodeID, instanceID string) bool {
+		members = append(members, Member{NodeID: nodeID, InstanceID: instanceID})
+		return true
+	})
+	return members
+}
+
+// Process returns a record, nil when there is none.
+func (v View) Process(id string) *registry.ProcessRecord {
+	p, ok := v.state.processes.Get(id)
+	if !ok {
+		return nil
+	}
+	return &p.record
+}
+
+// Lease returns the held lease of a process, expired or not; nil when there is
+// none. Spec 5.29.
+func (v View) Lease(id string) *registry.ProcessLease {
+	p, ok := v.state.processes.Get(id)
+	if !ok || !p.lease.held {
+		return nil
+	}
+	return v.state.show(id, p.lease)
+}
+
+// ListProcesses reads one page of the records that match, by id ascending.
+// Spec 5.23, A15.
+func (v View) ListProcesses(filter registry.ProcessListFilter, request registry.PageRequest) (registry.Page[registry.ProcessRecord], error) {
+	if filter.Status == "" {
+		filter.Status = registry.StatusRunning
+	}
+	p, err := newPager[registry.ProcessRecord](request, listProcesses)
+	if err != nil {
+		return p.page, err
+	}
+	examine := func(row *process) bool {
+		id := row.record.ID
+		if !p.more(id) {
+			return false
+		}
+		if registry.MatchesFilter(filter, &row.record) {
+			p.add(row.record, row.size())
+		}
+		return true
+	}
+	// Running records have an index of their own, so that a long history does
+	// not slow their list down.
+	if filter.Status == registry.StatusRunning {
+		v.state.nonTerminal.Ascend(p.after, func(id string) bool {
+			if id == p.after {
+				return true
+			}
+			row, _ := v.state.processes.Get(id)
+			return examine(row)
+		})
+	} else {
+		v.state.processes.Ascend(p.after, func(id string, row *process) bool {
+			if id == p.after {
+				return true
+			}
+			return examine(row)
+		})
+	}
+	return p.page, nil
+}
+
+// ListNonTerminal reads one page of the running records, by id ascending. Spec
+// 5.25, A15.
+func (v View) ListNonTerminal(request registry.PageRequest) (registry.Page[registry.ProcessRecord], error) {
+	return v.ListProcesses(registry.ProcessListFilter{Status: registry.StatusRunning}, request)
+}
+
+// EventsAfter reads one page of the events behind a sequence, ascending. Spec
+// 5.13, A15.
+func (v View) EventsAfter(id string, after uint64, request registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
+	row, ok := v.state.processes.Get(id)
+	if !ok {
+		return registry.Page[registry.ProcessEvent]{}, unknownProcess(id)
+	}
+	p, err := newPager[registry.ProcessEvent](request, listEvents)
+	if err != nil {
+		return p.page, err
+	}
+	if request.Token != "" {
+		life, sequence, err := parseEventCursor(p.after)
+		if err != nil {
+			return p.page, err
+		}
+		if life != row.record.Life {
+			return p.page, registry.Errorf(registry.CodeLifeEnded, registry.Fields{ProcessID: id},
+				"process `%s` was pruned and registered again while its events were listed: list them again", id)
+		}
+		after = sequence
+	}
+	for after < uint64(len(row.events)) {
+		if !p.more(eventCursor(row.record.Life, after)) {
+			break
+		}
+		e := row.events[after]
+		p.add(e.ProcessEvent, e.size())
+		after++
+	}
+	return p.page, nil
+}
+
+// size is about what a record takes on the wire.
+func (p *process) size() int {
+	r := &p.record
+	size := 512 + len(r.ID) + len(r.Input.Call) + len(r.Input.Payload) + len(r.Input.CreateRequest) + len(r.Input.TurnInput) +
+		len(r.Input.OutputContract) + len(r.Input.Metadata) + len(r.Identity.Definition)
+	for i := range r.EventTypes {
+		size += 64 + len(r.EventTypes[i].Name) + len(r.EventTypes[i].PayloadSchema)
+	}
+	if r.ExternalRef != nil {
+		size += len(r.ExternalRef.Metadata)
+	}
+	if out := r.Status.AwaitOutput; out != nil {
+		size += len(out.Value) + len(out.Raw) + len(out.Message) + len(out.Control)
+	}
+	return size
+}
+
+// size is about what an event takes on the wire.
+func (e *event) size() int {
+	size := 128 + len(e.EventType) + len(e.Payload) + len(e.ReplayKey)
+	if t := e.Semantics.Terminal; t != nil {
+		size += len(t.AwaitOutput.Value) + len(t.AwaitOutput.Raw) + len(t.AwaitOutput.Message)
+	}
+	if w := e.Semantics.Wake; w != nil {
+		size += len(w.Input) + len(w.DedupeKey)
+	}
+	return size
+}
