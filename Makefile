@@ -1,0 +1,63 @@
+# Everything here is a thin name for a go command; `make` alone lists the names.
+
+GO    ?= go
+TOOLS := $(GO) tool -modfile=tools/go.mod
+# The packages in which goroutines meet, as far as they exist.
+RACE  := $(foreach d,fsm decide cluster transport client,$(if $(wildcard $(d)),./$(d)/...))
+# How long fuzz-short spends on each fuzz test.
+FUZZTIME ?= 10s
+# How many rounds of failure injection jepsen-short makes.
+ROUNDS ?= 5
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race vet staticcheck lint generate check-generated fuzz-short jepsen-short ci clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build everything, and the programs under cmd/ into bin/
+	$(GO) build ./...
+	$(if $(wildcard cmd),$(GO) build -o bin/ ./cmd/...)
+
+test: ## run all tests
+	$(GO) test ./...
+
+race: ## run the tests of the packages in which goroutines meet, under the race detector
+	$(if $(RACE),$(GO) test -race -timeout 10m $(RACE),@echo nothing to test)
+
+vet: ## check for suspicious Go code
+	$(GO) vet ./...
+
+staticcheck: ## run staticcheck
+	$(TOOLS) staticcheck ./...
+
+lint: vet staticcheck ## run gofmt, go vet, staticcheck and buf lint
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
+	$(TOOLS) buf format --diff --exit-code transport/pb
+	$(TOOLS) buf lint
+
+generate: ## generate the Go code of the .proto files
+	$(TOOLS) buf generate
+
+check-generated: ## fail when the generated code is not that of the .proto files
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(TOOLS) buf generate --output "$$fresh" && \
+	diff -r --exclude='holdfast' transport/pb "$$fresh/transport/pb" || \
+	{ echo "transport/pb is out of date: run 'make generate' and commit"; exit 1; }
+
+fuzz-short: ## run every fuzz test for FUZZTIME (10s)
+	@for package in $$($(GO) list ./...); do \
+		for fuzz in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "== $$package $$fuzz"; \
+			$(GO) test -run '^$$' -fuzz "^$$fuzz$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+jepsen-short: ## run ROUNDS (5) rounds of failure injection
+	$(GO) run ./jepsen rounds --rounds $(ROUNDS)
+
+ci: ## run what continuous integration runs
+	.ci/run
+
+clean: ## remove what was built
+	rm -rf bin
