@@ -136,7 +136,7 @@ func (c *Config) raftConfig() *raft.Config {
 	rc.SnapshotThreshold = c.SnapshotEntries
 	rc.SnapshotInterval = c.SnapshotInterval
 	rc.TrailingLogs = c.TrailingLogs
-	rc.Logger = raftLogger(c.Logger)
+	rc.Logger = RaftLogger(c.Logger)
 	// A batch is one raft entry already; more of them in one append would only
 	// delay heartbeats.
 	rc.MaxAppendEntries = 16

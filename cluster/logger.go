@@ -9,8 +9,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// raftLogger hands raft's log lines to slog.
-func raftLogger(logger *slog.Logger) hclog.Logger {
+// RaftLogger hands raft's log lines to slog.
+func RaftLogger(logger *slog.Logger) hclog.Logger {
 	out := hclog.NewInterceptLogger(&hclog.LoggerOptions{Name: "raft", Level: hclog.Off, Output: io.Discard})
 	out.RegisterSink(slogSink{logger.With("component", "raft")})
 	return out
