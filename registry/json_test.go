@@ -115,6 +115,12 @@ var forms = []form{
 		`{"event":` + sampleEventText + `,"wake_delivery":{"wake_id":"w","target_session_id":"s","target_scope_id":"session:s","process_id":"p","sequence":1,"event_type":"e",` +
 			`"event_invocation":{"scope":{"session_id":"runtime"},"subject":{"type":"process_event","process_id":"p","sequence":1,"event_type":"e"},"caused_by":{"type":"process","process_id":"p"}},"dedupe_key":"d","input":"i","created_at_ms":3}}`},
 
+	{"a wake delivery", registry.ProcessWakeDelivery{WakeID: "w", EventType: "e", EventReplayKey: "k", ProcessCausedBy: &registry.CausalRef{Kind: registry.CausalProcess, ProcessID: "q"}},
+		`{"wake_id":"w","target_session_id":"","target_scope_id":"","process_id":"","sequence":0,"event_type":"e",` +
+			`"event_invocation":{"scope":{"session_id":"runtime"},"subject":{"type":"process_event","process_id":"","sequence":0,"event_type":"e"},"caused_by":{"type":"process","process_id":""},"replay":{"key":"k"}},` +
+			`"process_caused_by":{"type":"process","process_id":"q"},"dedupe_key":"","input":"","created_at_ms":0}`},
+
+	{"an opaque liveness", registry.LeaseOwnerLiveness{Kind: registry.LivenessOpaque}, `{"kind":"opaque"}`},
 	{"an opaque owner", opaqueOwner, opaqueOwnerText},
 	{"a local owner", sampleOwner, sampleOwnerText},
 	{"a lease", sampleLease, sampleLeaseText},

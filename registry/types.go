@@ -433,8 +433,8 @@ type ProcessWakeDelivery struct {
 	WakeID          string
 	TargetSessionID string
 	TargetScopeID   string
-	// Event is the event that woke the target; its ReplayKey, sequence and
-	// type form the delivery's invocation.
+	// ProcessID, Sequence, EventType and EventReplayKey are those of the event
+	// that woke the target; the delivery's invocation is formed of them.
 	ProcessID       string
 	Sequence        uint64
 	EventType       string
