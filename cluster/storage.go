@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -77,7 +78,7 @@ func OpenStorage(dir, nodeID string) (*Storage, error) {
 		}
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, nil)
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, hclog.NewNullLogger())
 	if err != nil {
 		bolt.Close()
 		return nil, fmt.Errorf("snapshot folder: %w", err)
