@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// The exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+	exitBusy  = 3
+)
+
+// server is the cluster as the user commands see it.
+type server interface {
+	registry.Registry
+	registry.Admin
+	Close() error
+}
+
+// app is one run of the program.
+type app struct {
+	// program is how the user calls this program, for the commands that it
+	// proposes.
+	program        string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	lookupEnv      func(string) (string, bool)
+	// dial opens the client. It is a field so that tests can put a registry in
+	// memory behind the commands.
+	dial func(addrs []string, timeout time.Duration) (server, error)
+
+	// The global flags.
+	addrs    []string
+	timeout  time.Duration
+	output   string
+	logLevel string
+
+	// begun is set once a command runs: errors before that are wrong usage.
+	begun     bool
+	stdinUsed bool
+}
+
+// errBusy ends a claim that found the lease held. It is an answer, already
+// written, and only sets the exit code.
+var errBusy = errors.New("the lease is held by another owner")
+
+// silentError is an error that was reported where it arose.
+type silentError struct{ err error }
+
+func (e silentError) Error() string { return e.err.Error() }
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	var silent silentError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errBusy):
+		return exitBusy
+	case errors.As(err, &silent):
+		return exitError
+	case errors.As(err, &usage):
+		a.report(usage.err, a.wantsJSON(args))
+		return exitUsage
+	case !a.begun:
+		// cobra's own refusals: an unknown command or flag, a missing flag.
+		a.report(wrongUsage("", "%s", strings.TrimSpace(err.Error())).err, a.wantsJSON(args))
+		return exitUsage
+	default:
+		a.report(err, a.output == outputJSON)
+		return exitError
+	}
+}
+
+// wantsJSON tells whether errors are to be written as JSON. When the flags
+// could not be parsed, --output may not have been reached, so it is looked for
+// in the arguments as they are.
+func (a *app) wantsJSON(args []string) bool {
+	output := a.output
+	if value, ok := a.lookupEnv("HOLDFAST_OUTPUT"); ok {
+		output = value
+	}
+	for i, arg := range args {
+		if arg == "--" {
+			break
+		}
+		if value, ok := strings.CutPrefix(arg, "--output="); ok {
+			output = value
+		} else if arg == "--output" && i+1 < len(args) {
+			output = args[i+1]
+		}
+	}
+	return output == outputJSON
+}
+
+const usageTemplate = `Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND [flags]{{else}}{{.UseLine}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Global flags:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+`
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "holdfast",
+		Short: "A replicated registry of durable background processes",
+		Long: `Holdfast keeps durable background processes (agent runs, jobs, tool calls), their
+event logs and the single-owner leases over them in one replicated state machine,
+so that an owner who lost its lease is stopped by the store itself.
+
+Start a cluster to try things on with "holdfast dev"; run one node in production
+with "holdfast serve". The other commands talk to a running cluster.
+
+Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another owner.`,
+		Example: `  holdfast dev
+  holdfast process register --id hello --disposition rerunnable --input '{"type":"external"}'
+  holdfast process get hello --output json
+  holdfast cluster status`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		PersistentPreRunE: a.prepare,
+	}
+	root.SetUsageTemplate(usageTemplate)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	a.bindGlobalFlags(root.PersistentFlags())
+	root.AddCommand(a.devCommand(), a.serveCommand(), a.processCommand(), a.eventCommand(),
+		a.leaseCommand(), a.clusterCommand(), a.versionCommand())
+	return root
+}
+
+// prepare runs before every command: it takes what the flags left open from the
+// environment and checks the global flags.
+func (a *app) prepare(cmd *cobra.Command, _ []string) error {
+	if err := a.applyEnv(cmd.Flags()); err != nil {
+		return err
+	}
+	return a.checkGlobalFlags()
+}
+
+// noun makes a command that only groups others. It is runnable because cobra
+// answers a group without a verb by its help and success.
+func noun(name, short, long, example string, verbs ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: name, Short: short, Long: long, Example: example,
+		Args: func(cmd *cobra.Command, args []string) error {
+			var names []string
+			for _, verb := range verbs {
+				names = append(names, verb.Name())
+			}
+			choice := strings.Join(names, ", ")
+			if len(args) == 0 {
+				return wrongUsage("", "%s needs a command: %s", cmd.CommandPath(), choice)
+			}
+			return wrongUsage("", "unknown command %q of %s: it has %s", args[0], cmd.CommandPath(), choice)
+		},
+		RunE: func(*cobra.Command, []string) error { return nil },
+	}
+	cmd.AddCommand(verbs...)
+	return cmd
+}
+
+// calls makes the RunE of a command that talks to the cluster: it opens the
+// client and bounds the whole command by --timeout.
+func (a *app) calls(body func(ctx context.Context, s server, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) (err error) {
+		a.begun = true
+		ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
+		defer cancel()
+		s, err := a.dial(a.addrs, a.timeout)
+		if err != nil {
+			return fmt.Errorf("open the client: %w", err)
+		}
+		// Nothing is left to save when a one-shot client closes.
+		defer func() { _ = s.Close() }()
+		return body(ctx, s, args)
+	}
+}
+
+// one takes exactly one argument, which is called name in the refusal.
+func one(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return wrongUsage(name, "%s needs the %s: %s", cmd.CommandPath(), name, cmd.UseLine())
+		case len(args) > 1:
+			return wrongUsage(name, "%s takes one %s, but got %d arguments", cmd.CommandPath(), name, len(args))
+		}
+		return nil
+	}
+}
+
+// programName is how to call this program again from a shell.
+func programName() string {
+	path, err := os.Executable()
+	if err != nil || strings.Contains(filepath.ToSlash(path), "/go-build") {
+		// `go run` builds into a folder that is gone afterwards.
+		return "go run ./cmd/node"
+	}
+	return os.Args[0]
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+func (a *app) leaseCommand() *cobra.Command {
+	return noun("lease", "Claim, renew, release and look at leases",
+		`A lease says who may execute a process now. Every new grant has a greater fencing
+token than all before it; writes that carry the token and fencing token of a
+lease apply only while it is the current one.`,
+		"  holdfast lease claim hello --owner me --ttl 30s\n  holdfast lease get hello",
+		a.leaseClaim(), a.leaseRenew(), a.leaseRelease(), a.leaseGet())
+}
+
+// ownerFlags are the flags that name who wants or holds a lease. The liveness
+// stays opaque: this process ends before anybody could look for it.
+type ownerFlags struct {
+	owner, incarnation string
+	ttl                time.Duration
+}
+
+func (f *ownerFlags) bind(cmd *cobra.Command, incarnationUsage string) {
+	cmd.Flags().StringVar(&f.owner, "owner", "", "the owner's `id`")
+	cmd.Flags().StringVar(&f.incarnation, "incarnation", "", incarnationUsage)
+	cmd.Flags().DurationVar(&f.ttl, "ttl", 0, "how long the lease lasts without a renewal, for example 30s")
+	require(cmd, "owner", "ttl")
+}
+
+func (f *ownerFlags) identity() registry.LeaseOwnerIdentity {
+	return registry.LeaseOwnerIdentity{OwnerID: f.owner, IncarnationID: f.incarnation}
+}
+
+func (a *app) leaseClaim() *cobra.Command {
+	var owner ownerFlags
+	cmd := &cobra.Command{
+		Use:   "claim ID --owner OWNER --ttl TIME",
+		Short: "Take the lease of a process",
+		Long: `Takes the lease of a process if it is free, released or expired. The owner that
+already holds it, under the same incarnation, extends it and keeps its fencing
+token. If somebody else holds it, the holder is shown and the exit code is 3.`,
+		Example: "  holdfast lease claim hello --owner me --ttl 30s\n  holdfast lease claim hello --owner me --incarnation i1 --ttl 5m --output json",
+		Args:    one("process id"),
+	}
+	owner.bind(cmd, "the owner's incarnation, an `id`; the same one extends its lease (default random, and shown)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ttl, err := ttlMs(owner.ttl)
+		if err != nil {
+			return err
+		}
+		if !cmd.Flags().Changed("incarnation") {
+			owner.incarnation = randomID()
+		}
+		return a.calls(func(ctx context.Context, s server, args []string) error {
+			outcome, err := s.ClaimProcessLease(ctx, args[0], owner.identity(), ttl)
+			if err != nil {
+				return err
+			}
+			return a.showClaim(outcome)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// randomID is 128 random bits as text.
+func randomID() string {
+	var id [16]byte
+	// It cannot fail: the runtime ends the process first.
+	_, _ = rand.Read(id[:])
+	return hex.EncodeToString(id[:])
+}
+
+func (a *app) leaseRenew() *cobra.Command {
+	var owner ownerFlags
+	var held fenceFlags
+	cmd := &cobra.Command{
+		Use:   "renew ID --lease-token TOKEN --fencing-token N --owner OWNER --incarnation INCARNATION --ttl TIME",
+		Short: "Extend a lease that is still held",
+		Long: `Extends a live lease from now by the ttl. It is refused once the lease has
+expired or was released, or somebody else has the process.`,
+		Example: "  holdfast lease renew hello --lease-token 5f0c --fencing-token 7 --owner me --incarnation i1 --ttl 30s",
+		Args:    one("process id"),
+	}
+	owner.bind(cmd, "the owner's incarnation, an `id`, as claimed")
+	held.bind(cmd, "the lease's `token`, as lease claim showed it")
+	require(cmd, "incarnation", leaseTokenFlag, fencingTokenFlag)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ttl, err := ttlMs(owner.ttl)
+		if err != nil {
+			return err
+		}
+		return a.calls(func(ctx context.Context, s server, args []string) error {
+			lease := registry.ProcessLease{
+				ProcessID:    args[0],
+				Owner:        owner.identity(),
+				LeaseToken:   held.leaseToken,
+				FencingToken: held.fencingToken,
+			}
+			renewed, err := s.RenewProcessLease(ctx, lease, ttl)
+			if err != nil {
+				return err
+			}
+			return a.emit(renewed, func(t *table) { leaseRows(t, &renewed) })
+		})(cmd, args)
+	}
+	return cmd
+}
+
+func (a *app) leaseRelease() *cobra.Command {
+	var token string
+	cmd := &cobra.Command{
+		Use:   "release ID --lease-token TOKEN",
+		Short: "Give a lease back",
+		Long: `Releases the lease with this token, so that the next claim need not wait for its
+end. A token that is not the current one changes nothing, and is no error.`,
+		Example: "  holdfast lease release hello --lease-token 5f0c",
+		Args:    one("process id"),
+	}
+	cmd.Flags().StringVar(&token, leaseTokenFlag, "", "the lease's `token`, as lease claim showed it")
+	require(cmd, leaseTokenFlag)
+	cmd.RunE = a.calls(func(ctx context.Context, s server, args []string) error {
+		completion := registry.ProcessLeaseCompletion{ProcessID: args[0], LeaseToken: token}
+		if err := s.CompleteProcessLease(ctx, completion); err != nil {
+			return err
+		}
+		return a.emit(completion, func(t *table) {
+			t.line("no lease of " + oneLine(args[0]) + " has this token any more")
+		})
+	})
+	return cmd
+}
+
+func (a *app) leaseGet() *cobra.Command {
+	return &cobra.Command{
+		Use:   "get ID",
+		Short: "Show who holds the lease of a process",
+		Long: `Shows the lease that is held, expired or not: until somebody else claims it, an
+expired lease still passes as a fence. A process without a lease, and one that is
+not known, show none.`,
+		Example: "  holdfast lease get hello\n  holdfast lease get hello --output json",
+		Args:    one("process id"),
+		RunE: a.calls(func(ctx context.Context, s server, args []string) error {
+			var answer registry.AnswerInfo
+			lease, err := s.GetProcessLease(registry.WithAnswerInfo(ctx, &answer), args[0])
+			if err != nil {
+				return err
+			}
+			return a.emit(lease, func(t *table) {
+				if lease == nil {
+					t.line("no lease")
+					return
+				}
+				leaseRows(t, lease)
+				if answer.ClockMs >= lease.ExpiresAtMs {
+					t.row("state", "expired, and not yet taken by anybody else")
+				}
+			})
+		}),
+	}
+}
+
+// showClaim writes the answer to a claim, and sets the exit code of a busy one.
+func (a *app) showClaim(outcome registry.ProcessLeaseClaimOutcome) error {
+	err := a.emit(outcome, func(t *table) {
+		if outcome.Busy != nil {
+			t.line("busy: the lease is held by")
+			leaseRows(t, outcome.Busy)
+			return
+		}
+		leaseRows(t, outcome.Acquired)
+	})
+	if err == nil && outcome.Busy != nil {
+		return errBusy
+	}
+	return err
+}
+
+func leaseRows(t *table, lease *registry.ProcessLease) {
+	t.row("process", lease.ProcessID)
+	t.row("owner", lease.Owner.OwnerID)
+	t.row("incarnation", lease.Owner.IncarnationID)
+	t.row("lease token", lease.LeaseToken)
+	t.row("fencing token", number(lease.FencingToken))
+	t.row("claimed", atTime(lease.ClaimedAtMs))
+	t.row("expires", atTime(lease.ExpiresAtMs))
+}
+
+// ownerText is an owner on one line.
+func ownerText(owner registry.LeaseOwnerIdentity) string {
+	return owner.OwnerID + " (incarnation " + owner.IncarnationID + ")"
+}

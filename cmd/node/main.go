@@ -1,0 +1,36 @@
+// Command holdfast is the one binary of Holdfast: a development cluster in one
+// process (dev), one production node (serve), and everything that a person does
+// by hand with a running cluster (process, event, lease, cluster).
+//
+// Exit codes: 0 done; 1 an error; 2 wrong usage; 3 the lease is held by
+// somebody else.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	// The first signal asks for a clean end. After it the signals mean what they
+	// mean by default, so that a second one ends the process at once.
+	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, restore)
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program without its process: it returns the exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{
+		program:   programName(),
+		stdin:     stdin,
+		stdout:    stdout,
+		stderr:    stderr,
+		lookupEnv: os.LookupEnv,
+		dial:      dialClient,
+	}
+	return a.run(ctx, args)
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/holdfast-registry/holdfast/internal/node"
+)
+
+// closeTimeout bounds a graceful end: handing the leadership over and closing
+// the files takes moments, and a supervisor kills what hangs.
+const closeTimeout = 15 * time.Second
+
+// serveFlags are the flags of serve.
+type serveFlags struct {
+	id, dataDir, addr, httpAddr, peers string
+	insecure                           bool
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve --id ID --data-dir DIR --addr HOST:PORT --peers ID=HOST:PORT,...",
+		Short: "Run one node of a cluster",
+		Long: `Runs one node until SIGTERM or SIGINT, which end it gracefully. All nodes of a
+new cluster are started with the same --peers; a node's own entry there is the
+address that the others and the clients use, while --addr is what it binds.
+
+A node whose disk fails or hangs ends with exit code 1. Its data folder belongs to
+its id: never start an id again with an empty folder.
+
+This version has no TLS. It therefore binds loopback addresses only, unless
+--insecure says that the network itself is trusted.`,
+		Example: `  holdfast serve --id n1 --data-dir /var/lib/holdfast/n1 --addr 127.0.0.1:7501 --http-addr 127.0.0.1:8501 \
+    --peers n1=127.0.0.1:7501,n2=127.0.0.1:7502,n3=127.0.0.1:7503`,
+		Args: cobra.NoArgs,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.id, "id", "", "this node's `id`, one of --peers")
+	flags.StringVar(&f.dataDir, "data-dir", "", "the `folder` that holds this node's log and snapshots")
+	flags.StringVar(&f.addr, "addr", "", "the `address` to bind for clients and other nodes")
+	flags.StringVar(&f.httpAddr, "http-addr", "", "the `address` to bind for /healthz and /readyz (default none)")
+	flags.StringVar(&f.peers, "peers", "", "all `nodes` of the new cluster as id=host:port, with commas between them")
+	flags.BoolVar(&f.insecure, "insecure", false, "bind other than loopback addresses although nothing is encrypted")
+	fromEnv(flags, "id", "data-dir", "addr", "http-addr", "peers", "insecure")
+	require(cmd, "id", "data-dir", "addr", "peers")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		config, err := f.config()
+		if err != nil {
+			return err
+		}
+		a.begun = true
+		return a.serve(cmd.Context(), config)
+	}
+	return cmd
+}
+
+// config checks the flags.
+func (f *serveFlags) config() (node.Config, error) {
+	for _, bind := range []struct{ flag, addr string }{{"--addr", f.addr}, {"--http-addr", f.httpAddr}} {
+		if bind.addr == "" && bind.flag == "--http-addr" {
+			continue
+		}
+		if err := checkBind(bind.flag, bind.addr, f.insecure); err != nil {
+			return node.Config{}, err
+		}
+	}
+	peers, err := node.ParsePeers(f.peers)
+	if err != nil {
+		return node.Config{}, badFlag("--peers", err)
+	}
+	own := false
+	for _, peer := range peers {
+		own = own || peer.ID == f.id
+	}
+	if !own {
+		return node.Config{}, wrongUsage("--id", "--id %s is none of --peers %s", f.id, f.peers)
+	}
+	return node.Config{
+		ID: f.id, DataDir: f.dataDir, Addr: f.addr, HTTPAddr: f.httpAddr, Peers: peers,
+		Version: currentVersion().Version,
+	}, nil
+}
+
+// checkBind refuses an address that others could reach in the clear. Names
+// other than localhost count as reachable: what they resolve to can change.
+func checkBind(flag, addr string, insecure bool) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return wrongUsage(flag, "%s %q is not host:port, for example 127.0.0.1:7501", flag, addr)
+	}
+	ip := net.ParseIP(host)
+	if insecure || host == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return wrongUsage(flag, "%s %s can be reached from other machines, and this version has no TLS: anybody who reaches it could read and change everything. "+
+		"Bind a loopback address, or add --insecure if the network itself keeps others out", flag, addr)
+}
+
+// serve runs one node until the context ends or the node cannot go on.
+func (a *app) serve(ctx context.Context, config node.Config) error {
+	level, err := a.level(slog.LevelInfo)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+	fatal := make(chan error, 1)
+	config.Logger = log
+	config.Fatal = func(err error) { fatal <- err }
+	n, err := node.Start(ctx, config)
+	if err != nil {
+		return startError(config.Addr, config.HTTPAddr, err)
+	}
+	log.Info("the node is running", "node", config.ID, "addr", n.Addr(), "http_addr", n.HTTPAddr())
+
+	var failure error
+	select {
+	case failure = <-fatal:
+		log.Error("this node cannot go on", "node", config.ID, "error", failure,
+			"next", "nothing that was acked is lost as long as a majority runs; mend what the error names, then start this node again with the same command and folder")
+	case <-ctx.Done():
+		log.Info("stopping", "node", config.ID)
+	}
+	closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := n.Close(closeCtx); err != nil && failure == nil {
+		return err
+	}
+	if failure != nil {
+		return silentError{failure}
+	}
+	log.Info("stopped", "node", config.ID)
+	return nil
+}
+
+// startError names the address that is taken, if that is why a node did not
+// start.
+func startError(addr, httpAddr string, err error) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	taken := addr
+	if httpAddr != "" {
+		taken += " or " + httpAddr
+	}
+	return fmt.Errorf("%s is in use by another program; is this node running already? %w", taken, err)
+}
