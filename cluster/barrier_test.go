@@ -75,18 +75,22 @@ func TestAnAnswerFromBeforeAReadNeverConfirmsIt(t *testing.T) {
 func TestANonVotersAnswerNeverConfirmsARead(t *testing.T) {
 	c := newTestCluster(t, 3, nil)
 	leader := c.leader()
-	c.start("n4", nil)
-	if err := leader.raft.AddNonvoter("n4", "mem-n4", 0, patience).Error(); err != nil {
-		t.Fatal(err)
+	// Two of them: with the leader they would be a majority of all members.
+	nonvoters := map[string]bool{"n4": true, "n5": true}
+	for id := range nonvoters {
+		c.start(id, nil)
+		if err := leader.raft.AddNonvoter(raft.ServerID(id), raft.ServerAddress("mem-"+id), 0, patience).Error(); err != nil {
+			t.Fatal(err)
+		}
+		c.eventually("the non-voter is in the leader's term", func() bool { return c.node(id).CurrentTerm() == leader.CurrentTerm() })
 	}
-	c.eventually("the non-voter is in the leader's term", func() bool { return c.node("n4").CurrentTerm() == leader.CurrentTerm() })
 	var mu sync.Mutex
 	var askedNonvoter, votersAnswer bool
 	c.interceptAsk(func(_, to string, answer func() (uint64, error)) (uint64, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		askedNonvoter = askedNonvoter || to == "n4"
-		if to == "n4" || votersAnswer {
+		askedNonvoter = askedNonvoter || nonvoters[to]
+		if nonvoters[to] || votersAnswer {
 			return answer()
 		}
 		return 0, errUnreachable
@@ -94,7 +98,9 @@ func TestANonVotersAnswerNeverConfirmsARead(t *testing.T) {
 	// What a non-voter said is not counted even if it was asked.
 	r := leader.reign.Load()
 	r.confirms.mu.Lock()
-	r.confirms.voters["n4"] = &voter{confirmed: 1 << 40, wanted: make(chan struct{}, 1)}
+	for id := range nonvoters {
+		r.confirms.voters[raft.ServerID(id)] = &voter{confirmed: 1 << 40, wanted: make(chan struct{}, 1)}
+	}
 	r.confirms.mu.Unlock()
 	err := leader.Read(short(t), func(fsm.View) { t.Error("the read was served") })
 	if !errors.Is(err, registry.ErrNoLeader) {
