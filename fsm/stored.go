@@ -242,11 +242,19 @@ func storeEventType(t registry.ProcessEventType) storedEventType {
 	if spec := t.Semantics.Wake; spec != nil {
 		out.Wake = &storedWakeSpec{
 			When: mapOptional(spec.When, storeSelector), Input: storeSelector(spec.Input),
-			DedupeKind:     dedupeKinds.number(spec.DedupeKey.Kind),
+			DedupeKind:     dedupeKinds.number(dedupeOf(spec.DedupeKey.Kind)),
 			DedupeSelector: mapOptional(spec.DedupeKey.Selector, storeSelector), DedupeConst: spec.DedupeKey.Const,
 		}
 	}
 	return out
+}
+
+// dedupeOf gives the absent kind its meaning.
+func dedupeOf(kind registry.DedupeKind) registry.DedupeKind {
+	if kind == "" {
+		return registry.DedupeEventIdentity
+	}
+	return kind
 }
 
 func (s storedEventType) load() (registry.ProcessEventType, error) {

@@ -140,12 +140,12 @@ func (v View) EventsAfter(id string, after uint64, request registry.PageRequest)
 		after = sequence
 	}
 	for after < uint64(len(row.events)) {
-		if !p.more(eventCursor(row.record.Life, after)) {
+		e := row.events[after]
+		if !p.more(eventCursor(row.record.Life, e.Sequence)) {
 			break
 		}
-		e := row.events[after]
 		p.add(e.ProcessEvent, e.size())
-		after++
+		after = e.Sequence
 	}
 	return p.page, nil
 }

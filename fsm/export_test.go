@@ -1,0 +1,96 @@
+package fsm
+
+import (
+	"errors"
+	"fmt"
+)
+
+// CheckConsistency tells where the derived parts of the state disagree with
+// the rows they derive from.
+func (m *Machine) CheckConsistency() error {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.state.checkConsistency()
+}
+
+func (s *state) checkConsistency() error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	running, held := 0, 0
+	fencings := map[uint64]string{}
+	s.processes.Scan(func(id string, p *process) bool {
+		r := &p.record
+		if r.ID != id {
+			fail("row %q holds the record of %q", id, r.ID)
+		}
+		if isRunning := !r.Status.State.Terminal(); isRunning != s.nonTerminal.Contains(id) {
+			fail("%q: running %v, in nonTerminal %v", id, isRunning, !isRunning)
+		} else if isRunning {
+			running++
+		}
+		if _, ok := s.leaseEnds.Get(leaseEnd{endMs: p.lease.endMs, processID: id}); p.lease.held && !ok {
+			fail("%q: its lease end %d is not in leaseEnds", id, p.lease.endMs)
+		}
+		if p.lease.held {
+			held++
+		}
+		if f := p.lease.fencing; f > s.Fencing {
+			fail("%q: fencing %d is beyond the counter %d", id, f, s.Fencing)
+		} else if other, ok := fencings[f]; f > 0 && ok {
+			fail("%q and %q share the fencing token %d", id, other, f)
+		}
+		fencings[p.lease.fencing] = id
+		if r.Revision > s.Revision || r.Life > r.Revision || r.Life == 0 {
+			fail("%q: life %d, revision %d, counter %d", id, r.Life, r.Revision, s.Revision)
+		}
+		if r.RegistrationHash != hexHash(p.hash) {
+			fail("%q: registration hash %s, binary %x", id, r.RegistrationHash, p.hash)
+		}
+		s.checkEvents(p, fail)
+		return true
+	})
+	if running != s.nonTerminal.Len() {
+		fail("%d running rows, nonTerminal has %d", running, s.nonTerminal.Len())
+	}
+	if held != s.leaseEnds.Len() {
+		fail("%d held leases, leaseEnds has %d", held, s.leaseEnds.Len())
+	}
+	return errors.Join(errs...)
+}
+
+func (s *state) checkEvents(p *process, fail func(string, ...any)) {
+	id := p.record.ID
+	var terminal *event
+	var bytes uint64
+	keys := 0
+	for i, e := range p.events {
+		if e.Sequence != uint64(i)+1 || e.ProcessID != id {
+			fail("%q: event %d is event %d of %q", id, i+1, e.Sequence, e.ProcessID)
+		}
+		if e.OccurredAtMs > s.ClockMs || i > 0 && e.OccurredAtMs < p.events[i-1].OccurredAtMs {
+			fail("%q: event %d occurred at %d, out of order", id, e.Sequence, e.OccurredAtMs)
+		}
+		if e.ReplayKey != "" {
+			keys++
+			if p.index.byReplayKey[e.ReplayKey] != e {
+				fail("%q: replay key %q does not find event %d", id, e.ReplayKey, e.Sequence)
+			}
+		}
+		if e.Semantics.Terminal != nil {
+			if terminal != nil {
+				fail("%q: ended by event %d and by event %d", id, terminal.Sequence, e.Sequence)
+			}
+			terminal = e
+		}
+		bytes += uint64(len(e.Payload))
+	}
+	if keys != len(p.index.byReplayKey) {
+		fail("%q: %d replay keys, the index has %d", id, keys, len(p.index.byReplayKey))
+	}
+	if terminal != p.terminal || (terminal != nil) != p.record.Status.State.Terminal() {
+		fail("%q: state %s does not follow from its events", id, p.record.Status.State)
+	}
+	if bytes != p.eventBytes {
+		fail("%q: %d bytes of payload, counted %d", id, bytes, p.eventBytes)
+	}
+}
