@@ -79,7 +79,7 @@ func Start(t testing.TB, n int, change func(*node.Config)) *Cluster {
 	for i := range c.Nodes {
 		c.StartNode(i, filepath.Join(dir, c.Peers[i].ID))
 	}
-	t.Cleanup(c.close)
+	t.Cleanup(c.Close)
 	c.AwaitLeader()
 	return c
 }
@@ -110,7 +110,8 @@ func (c *Cluster) Stop(i int) {
 	c.Nodes[i] = nil
 }
 
-func (c *Cluster) close() {
+// Close stops all nodes.
+func (c *Cluster) Close() {
 	for _, n := range c.Nodes {
 		if n != nil {
 			n.Close(context.Background())
