@@ -152,7 +152,7 @@ Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another ow
 	root.SetErr(a.stderr)
 	a.bindGlobalFlags(root.PersistentFlags())
 	root.AddCommand(a.devCommand(), a.serveCommand(), a.processCommand(), a.eventCommand(),
-		a.leaseCommand(), a.clusterCommand(), a.versionCommand())
+		a.leaseCommand(), a.clusterCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }
 
