@@ -97,12 +97,27 @@ func (r *Registry) CompleteProcess(ctx context.Context, processID string, output
 	if err != nil {
 		return registry.ProcessRecord{}, err
 	}
+	if output, err = storedOutput(request); err != nil {
+		return registry.ProcessRecord{}, err
+	}
 	outputHash, err := hashOutput(output)
 	if err != nil {
 		return registry.ProcessRecord{}, err
 	}
 	body := fsm.NewCompleteProcess(processID, request, payloadHash[:], output, outputHash)
 	return r.proposeForRecord(ctx, command(body, fence))
+}
+
+// storedOutput reads the output back from the event that completing is, so
+// that an append of the same event stores the same: without what the caller's
+// struct holds beside its kind's fields, and the control in its normal form.
+func storedOutput(request registry.ProcessEventAppendRequest) (registry.ProcessAwaitOutput, error) {
+	core, _ := registry.CoreEventType(request.EventType)
+	materialised, err := registry.Materialise(core, request.Payload)
+	if err != nil {
+		return registry.ProcessAwaitOutput{}, err
+	}
+	return materialised.Terminal.AwaitOutput, nil
 }
 
 // RecordFirstStarted implements registry.Processes.

@@ -13,14 +13,20 @@ import (
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
-// maxCachedSchemas bounds the compiled schemas that are kept. Programs declare
-// a handful; one that makes up new ones for every process compiles them anew.
-const maxCachedSchemas = 1024
+// The bounds of the compiled schemas that are kept, by number and by the bytes
+// of their texts. Programs declare a handful; one that makes up new ones for
+// every process compiles them anew.
+const (
+	maxCachedSchemas     = 1024
+	maxCachedSchemaBytes = 8 << 20
+)
 
 // schemaCache compiles payload schemas and keeps them by their text.
 type schemaCache struct {
 	mu       sync.RWMutex
 	compiled map[string]*jsonschema.Schema
+	// bytes is the length of all texts in compiled.
+	bytes int
 }
 
 func newSchemaCache() *schemaCache {
@@ -65,8 +71,12 @@ func (c *schemaCache) compile(schema registry.JSON) (*jsonschema.Schema, error) 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.compiled) >= maxCachedSchemas {
+	if len(c.compiled) >= maxCachedSchemas || c.bytes+len(schema) > maxCachedSchemaBytes {
 		clear(c.compiled)
+		c.bytes = 0
+	}
+	if c.compiled[string(schema)] == nil {
+		c.bytes += len(schema)
 	}
 	c.compiled[string(schema)] = compiled
 	return compiled, nil

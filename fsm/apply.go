@@ -88,7 +88,7 @@ func (s *state) advanceClock(stampMs uint64, takeover bool) {
 		return
 	}
 	if !takeover {
-		s.LeaseTimeMs += min(stampMs-s.ClockMs, maxLeaseAdvanceMs)
+		s.advanceLeaseTime(min(stampMs-s.ClockMs, maxLeaseAdvanceMs))
 	}
 	s.ClockMs = stampMs
 }

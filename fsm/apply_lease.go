@@ -19,7 +19,7 @@ func (s *state) applyClaimProcessLease(c *ClaimProcessLease) Result {
 	case live && !p.lease.owner.SameIncarnation(c.owner):
 		return Result{Lease: s.show(c.ProcessID, p.lease), Busy: true}
 	case live:
-		row.lease.endMs = s.LeaseTimeMs + c.TTLMs
+		row.lease.endMs = addClamped(s.LeaseTimeMs, c.TTLMs, 0)
 	default:
 		row.lease = s.grantLease(c.owner, c.LeaseToken, c.TTLMs)
 	}
@@ -39,7 +39,7 @@ func (s *state) grantLease(owner registry.LeaseOwnerIdentity, token string, ttlM
 		token:       token,
 		fencing:     s.Fencing,
 		claimedAtMs: s.ClockMs,
-		endMs:       s.LeaseTimeMs + ttlMs,
+		endMs:       addClamped(s.LeaseTimeMs, ttlMs, 0),
 	}
 }
 
@@ -52,7 +52,7 @@ func (s *state) applyRenewProcessLease(c *RenewProcessLease) Result {
 			"process lease for `%s` is missing or expired", c.ProcessID)}
 	}
 	row := *p
-	row.lease.endMs = s.LeaseTimeMs + c.TTLMs
+	row.lease.endMs = addClamped(s.LeaseTimeMs, c.TTLMs, 0)
 	s.changed()
 	s.put(p, &row)
 	return Result{Lease: s.show(c.ProcessID, row.lease)}

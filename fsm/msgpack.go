@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-msgpack/v2/codec"
+
+	"github.com/holdfast-registry/holdfast/registry"
 )
 
 // msgpackHandle encodes structs as arrays in field order. Field order is
@@ -15,8 +17,15 @@ var msgpackHandle = func() *codec.MsgpackHandle {
 	h.StructToArray = true
 	h.RawToString = true
 	h.ErrorIfNoArrayExpand = true
+	h.MaxDepth = maxMsgpackDepth
 	return h
 }()
+
+// maxMsgpackDepth bounds how deep arrays nest. The codec makes room for up to
+// 4,096 elements of any array whose length it is told, so it is what bounds
+// the memory that a few bytes can ask for. A template of registry.MaxSelectorDepth
+// inside a registration needs 3 for each of its levels, and 12.
+const maxMsgpackDepth = 3*registry.MaxSelectorDepth + 16
 
 // coder is an encoder and a decoder that are used again: making either is
 // dearer than using it.

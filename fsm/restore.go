@@ -121,9 +121,14 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 		return err
 	case frameMember:
 		var stored Member
-		err := decodeMsgpack(payload, &stored)
+		if err := decodeMsgpack(payload, &stored); err != nil {
+			return err
+		}
+		if last, _, ok := l.state.members.Max(); ok && stored.NodeID <= last {
+			return fmt.Errorf("member %q out of order", stored.NodeID)
+		}
 		l.state.members.Set(stored.NodeID, stored.InstanceID)
-		return err
+		return nil
 	case frameProcess:
 		return l.loadProcess(payload)
 	case frameEvent:
@@ -164,6 +169,9 @@ func (l *stateLoader) loadEvent(payload []byte) error {
 	if err := decodeMsgpack(payload, &stored); err != nil {
 		return err
 	}
+	if len(stored.PayloadHash) != 32 {
+		return fmt.Errorf("payload hash of %d bytes", len(stored.PayloadHash))
+	}
 	e := &event{payloadHash: stored.PayloadHash, ProcessEvent: registry.ProcessEvent{
 		ProcessID: l.row.record.ID, Sequence: uint64(len(l.row.events)) + 1, EventType: stored.EventType,
 		Payload: stored.Payload, ReplayKey: stored.ReplayKey, OccurredAtMs: stored.OccurredAtMs,
@@ -200,8 +208,8 @@ func (l *stateLoader) finishRow() error {
 		row.end(row.events[l.terminal-1])
 		row.record.Wait = wait
 	}
-	if _, exists := l.state.processes.Get(row.record.ID); exists {
-		return fmt.Errorf("process %q comes twice", row.record.ID)
+	if last, _, ok := l.state.processes.Max(); ok && row.record.ID <= last {
+		return fmt.Errorf("process %q comes twice or out of order", row.record.ID)
 	}
 	l.state.put(nil, row)
 	l.row = nil

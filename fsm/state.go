@@ -87,6 +87,8 @@ type state struct {
 	// The indexes are derived from the tables and never part of a snapshot.
 	nonTerminal *btree.Set[string]
 	leaseEnds   *btree.BTreeG[leaseEnd]
+	// liveLeases is how many of leaseEnds are not over yet.
+	liveLeases int
 }
 
 func newState() *state {
@@ -137,21 +139,41 @@ func (s *state) put(old, row *process) {
 	if before != after {
 		if before.processID != "" {
 			s.leaseEnds.Delete(before)
+			s.liveLeases -= s.countLive(before)
 		}
 		if after.processID != "" {
 			s.leaseEnds.Set(after)
+			s.liveLeases += s.countLive(after)
 		}
 	}
+}
+
+// countLive is 1 for a lease that is not over, else 0.
+func (s *state) countLive(end leaseEnd) int {
+	if end.endMs > s.LeaseTimeMs {
+		return 1
+	}
+	return 0
+}
+
+// advanceLeaseTime moves lease time on. Every lease is passed once.
+func (s *state) advanceLeaseTime(ms uint64) {
+	before := s.LeaseTimeMs
+	s.LeaseTimeMs += ms
+	s.leaseEnds.Ascend(leaseEnd{endMs: before + 1}, func(end leaseEnd) bool {
+		if end.endMs > s.LeaseTimeMs {
+			return false
+		}
+		s.liveLeases--
+		return true
+	})
 }
 
 // live tells that a lease has a holder and has not ended.
 func (s *state) live(l lease) bool { return l.held && l.endMs > s.LeaseTimeMs }
 
 // anyLiveLease tells whether time must go on because some lease runs on it.
-func (s *state) anyLiveLease() bool {
-	last, ok := s.leaseEnds.Max()
-	return ok && last.endMs > s.LeaseTimeMs
-}
+func (s *state) anyLiveLease() bool { return s.liveLeases > 0 }
 
 // show gives a lease row its public form: its end on the cluster's clock.
 func (s *state) show(processID string, l lease) *registry.ProcessLease {

@@ -144,6 +144,7 @@ type storedRefusal struct {
 	Limit     *uint64
 	Value     *uint64
 	EventType string
+	State     string
 }
 
 // mapOptional returns what a pointer points at, converted, or nil.
@@ -446,12 +447,12 @@ func (s storedTerminal) load() (registry.EventTerminal, error) {
 func storeRefusal(e *registry.Error) storedRefusal {
 	return storedRefusal{
 		Code: uint16(e.Code), Message: e.Message,
-		Field: e.Fields.Field, Limit: e.Fields.Limit, Value: e.Fields.Value, EventType: e.Fields.EventType,
+		Field: e.Fields.Field, Limit: e.Fields.Limit, Value: e.Fields.Value, EventType: e.Fields.EventType, State: e.Fields.State,
 	}
 }
 
 func (s storedRefusal) load(processID string) *registry.Error {
 	return &registry.Error{Code: registry.Code(s.Code), Message: s.Message, Fields: registry.Fields{
-		Field: s.Field, Limit: s.Limit, Value: s.Value, EventType: s.EventType, ProcessID: processID,
+		Field: s.Field, Limit: s.Limit, Value: s.Value, EventType: s.EventType, State: s.State, ProcessID: processID,
 	}}
 }

@@ -32,6 +32,20 @@ func (v View) Position() Position {
 	}
 }
 
+// Counts are how many rows of a kind there are.
+type Counts struct {
+	Processes  int
+	Running    int
+	HeldLeases int
+	LiveLeases int
+}
+
+// Counts returns how much the state holds. It does not look at any row.
+func (v View) Counts() Counts {
+	s := v.state
+	return Counts{Processes: s.processes.Len(), Running: s.nonTerminal.Len(), HeldLeases: s.leaseEnds.Len(), LiveLeases: s.liveLeases}
+}
+
 // NeedsTime tells whether something runs on lease time, so that the leader has
 // to keep it moving.
 func (v View) NeedsTime() bool { return v.state.anyLiveLease() }
@@ -135,7 +149,7 @@ func (v View) EventsAfter(id string, after uint64, request registry.PageRequest)
 		}
 		if life != row.record.Life {
 			return p.page, registry.Errorf(registry.CodeLifeEnded, registry.Fields{ProcessID: id},
-				"process `%s` was pruned and registered again while its events were listed: list them again", id)
+				"the page token is of another life of process `%s`, or of another process: list its events from the start", id)
 		}
 		after = sequence
 	}

@@ -1,0 +1,324 @@
+package fsm
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash/crc32"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// goldenHash is the hash of the state in testdata/golden/snapshot-v1.hex.
+const goldenHash = "40beea2bca3e83ecab4bd40ada3a6160ab9ce157f27e7db62256c792a5898151"
+
+// goldenState has a row of every sort in it.
+func goldenState(t testing.TB) *rig {
+	r := newRig(t)
+	r.do(&RecordMember{Member: Member{"n2", "i2"}})
+	r.do(&RecordMember{Member: Member{"n1", "i1"}})
+	r.must(r.do(NewRegisterProcess(fullRegistration(), bytes.Repeat([]byte{0xab}, 32))))
+	lease := r.must(r.do(NewClaimProcessLease("p", localOwner(), 30_000, "token"))).Lease
+	r.must(r.fenced(NewRecordFirstStarted("p", registry.ProcessStarted{Owner: localOwner(), StartedAtMs: 99}), lease.Fence()))
+	r.pass(1500)
+	r.must(r.do(note("p", `{"n": 1}`, "")))
+	r.must(r.do(note("p", `{"n": 2}`, "note key")))
+	r.pass(1)
+	r.must(r.fenced(fullEvent(), lease.Fence()))
+	r.must(r.do(note("p", `"late"`, "")))
+	r.register("released", registry.FencingRequired)
+	r.must(r.do(claim("released", 5000, "gone")))
+	r.must(r.do(&CompleteProcessLease{ProcessID: "released", LeaseToken: "gone"}))
+	r.register("abandoned", "")
+	r.must(r.do(completion("abandoned", registry.ProcessAwaitOutput{
+		Kind: registry.OutputAbandoned, Evidence: &registry.AbandonEvidence{Writer: registry.WriterSweep, Owner: ptr(localOwner()), EpochMs: 99},
+	})))
+	r.register("fresh", "")
+	r.m.Skip(r.index + 1)
+	return r
+}
+
+func write(t testing.TB, s *Snapshot) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	if err := s.Write(&file); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+func restored(t testing.TB, file []byte) *Machine {
+	t.Helper()
+	m := NewMachine()
+	if err := m.Restore(bytes.NewReader(file)); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.CheckConsistency(); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestTheGoldenSnapshotRestoresForEver(t *testing.T) {
+	r := goldenState(t)
+	file := goldenFile(t, "snapshot-v1", write(t, r.m.Snapshot()))
+	m := restored(t, file)
+	hash, err := m.Snapshot().Hash()
+	if err != nil || hash != goldenHash {
+		t.Errorf("the restored state has the hash %s (%v), want %s", hash, err, goldenHash)
+	}
+	if r.hash() != goldenHash {
+		t.Errorf("the same entries make a state with the hash %s, want %s", r.hash(), goldenHash)
+	}
+	m.Read(func(v View) {
+		if p := v.Position(); p.Fencing != 2 || p.ClusterID != "c1" || p.Index != r.index+1 {
+			t.Errorf("position %+v", p)
+		}
+		if lease := v.Lease("p"); lease == nil || lease.LeaseToken != "token" || lease.Owner != localOwner() {
+			t.Errorf("lease %+v", lease)
+		}
+		if record := v.Process("p"); record.Status.State != registry.StateCancelled || record.Status.AwaitOutput.Message != "bye" {
+			t.Errorf("status %+v", record.Status)
+		}
+		if instance, ok := v.Member("n2"); !ok || instance != "i2" || len(v.Members()) != 2 {
+			t.Errorf("members %v", v.Members())
+		}
+	})
+}
+
+func TestARestoredMachineAnswersAsTheOther(t *testing.T) {
+	r := goldenState(t)
+	other := &rig{t: t, m: restored(t, write(t, r.m.Snapshot())), index: r.index, term: r.term, stamp: r.stamp}
+	for i, body := range []Body{
+		note("p", `{"n": 2}`, "note key"), note("p", `{"n": 3}`, "note key"), note("p", `{"n": 3}`, "other"), claim("p", 1, "x"), claim("fresh", 1, "x"),
+		claim("released", 1, "y"), completion("abandoned", success("1")), registration("fresh", ""), registration("fresh", "required"),
+		&RecordMember{Member: Member{"n2", "lost"}}, &RecordMember{Member: Member{"n2", "i2"}}, started("p", "someone"),
+	} {
+		a, b := r.do(body), other.do(body)
+		if got, want := dumpResult(a), dumpResult(b); got != want {
+			t.Errorf("%d: %s\n%s", i, got, want)
+		}
+	}
+	if r.hash() != other.hash() {
+		t.Error("the states differ")
+	}
+}
+
+func dumpResult(r Result) string {
+	var out strings.Builder
+	if r.Refusal != nil {
+		out.WriteString(r.Refusal.Code.String() + " " + r.Refusal.Message)
+	}
+	if r.Process != nil {
+		out.WriteString(dumpJSON(*r.Process))
+	}
+	if r.Event != nil {
+		out.WriteString(dumpJSON(*r.Event))
+	}
+	if r.Lease != nil {
+		out.WriteString(dumpJSON(*r.Lease))
+	}
+	return out.String()
+}
+
+func TestASnapshotStaysAsItWas(t *testing.T) {
+	r := goldenState(t)
+	snapshot := r.m.Snapshot()
+	before, index := r.hash(), snapshot.Index()
+	r.pass(5000)
+	r.must(r.do(note("fresh", `1`, "")))
+	r.must(r.do(note("p", `1`, "")))
+	r.must(r.do(claim("released", 1, "x")))
+	r.register("new", "")
+	if hash, err := snapshot.Hash(); err != nil || hash != before || snapshot.Index() != index {
+		t.Errorf("the frozen state changed from %s to %s (%v)", before, hash, err)
+	}
+	if r.hash() == before {
+		t.Error("the hash of a changed state is the same")
+	}
+}
+
+func TestACheckpointFreezesTheStateAtItsPlaceInTheEntry(t *testing.T) {
+	r := newRig(t)
+	r.register("p", "")
+	plain := r.entry(1, 1, Command{Body: note("p", "1", "")})
+	if plain.Checkpoint != nil {
+		t.Error("an entry without a checkpoint has one")
+	}
+	result := r.entry(1, 1, Command{Body: note("p", "2", "")}, Command{Body: &Checkpoint{}}, Command{Body: note("p", "3", "")})
+	m := restored(t, write(t, result.Checkpoint))
+	m.Read(func(v View) {
+		page, err := v.EventsAfter("p", 0, registry.PageRequest{})
+		if err != nil || len(page.Items) != 2 {
+			t.Errorf("%d events at the checkpoint (%v), want 2", len(page.Items), err)
+		}
+	})
+}
+
+// framesOf returns the frames inside a snapshot.
+func framesOf(t testing.TB, file []byte) []byte {
+	decompressor, err := zstd.NewReader(bytes.NewReader(file[8:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer decompressor.Close()
+	frames, err := io.ReadAll(decompressor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return frames
+}
+
+// fileOf makes a snapshot of frames.
+func fileOf(t testing.TB, frames []byte) []byte {
+	file := bytes.NewBuffer([]byte("HFSNAP\x00\x01"))
+	compressor, err := zstd.NewWriter(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := compressor.Write(frames); err != nil {
+		t.Fatal(err)
+	}
+	if err := compressor.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
+}
+
+// sealed makes a snapshot of frames without their end.
+func sealed(t testing.TB, frames ...[]byte) []byte {
+	all := bytes.Join(frames, nil)
+	w := new(bytes.Buffer)
+	f := &frameWriter{w: w, crc: crc32.Checksum(all, castagnoli), count: uint64(len(frames))}
+	if err := f.end(); err != nil {
+		t.Fatal(err)
+	}
+	return fileOf(t, append(all, w.Bytes()...))
+}
+
+func frame(t testing.TB, kind byte, payload any) []byte {
+	w := new(bytes.Buffer)
+	if err := (&frameWriter{w: w}).write(kind, payload); err != nil {
+		t.Fatal(err)
+	}
+	return w.Bytes()
+}
+
+func TestASpoiltSnapshotIsRefusedAndChangesNothing(t *testing.T) {
+	r := goldenState(t)
+	good := write(t, r.m.Snapshot())
+	frames := framesOf(t, good)
+	counters := frame(t, frameCounters, storedCounters{})
+	process := func(id string, change func(*storedProcess)) []byte {
+		p := storedProcess{Registration: registration(id, "").Registration, Hash: make([]byte, 32), Life: 1, Revision: 1}
+		if change != nil {
+			change(&p)
+		}
+		return frame(t, frameProcess, p)
+	}
+	plain := frame(t, frameEvent, storedEvent{EventType: "note", Payload: []byte("1"), PayloadHash: make([]byte, 32)})
+	for name, c := range map[string]struct {
+		file   []byte
+		reason string
+	}{
+		"no header":               {good[:7], "header"},
+		"another magic":           {append([]byte("HFSNAQ"), good[6:]...), "not a snapshot"},
+		"another version":         {append([]byte("HFSNAP\x00\x02"), good[8:]...), "version 2, this program reads 1"},
+		"cut off":                 {good[:len(good)-20], "EOF"},
+		"cut off frames":          {fileOf(t, frames[:len(frames)-3]), "EOF"},
+		"cut off between frames":  {fileOf(t, frames[:len(frames)-frameHeaderBytes-endFrameBytes]), "EOF"},
+		"bytes after the end":     {fileOf(t, append(frames[:len(frames):len(frames)], 0)), "bytes after the end"},
+		"a flipped bit":           {fileOf(t, patch(bytes.Clone(frames), bytes.Index(frames, []byte("late")), 'L')), "checksum"},
+		"another count":           {fileOf(t, patch(bytes.Clone(frames), len(frames)-5, 99)), "the end frame tells"},
+		"nothing at all":          {sealed(t), "the counters are missing"},
+		"no counters":             {sealed(t, frame(t, frameMember, Member{"n", "i"})), "the counters must come first"},
+		"counters twice":          {sealed(t, counters, counters), "the counters must come first"},
+		"an unknown frame":        {sealed(t, counters, frame(t, 9, Member{"n", "i"})), "unknown frame type 9"},
+		"a frame type of zero":    {sealed(t, counters, frame(t, 0, Member{"n", "i"})), "unknown frame type 0"},
+		"a frame over the limit":  {fileOf(t, []byte{1, 0xff, 0xff, 0xff, 0xff}), "the limit is"},
+		"a short end frame":       {fileOf(t, append(bytes.Clone(counters), frameEnd, 0, 0, 0, 1, 1)), "end frame of 1 bytes"},
+		"a frame not canonical":   {sealed(t, frame(t, frameCounters, []uint64{1, 2})), "canonical"},
+		"members twice":           {sealed(t, counters, frame(t, frameMember, Member{"n", "i"}), frame(t, frameMember, Member{"n", "i"})), "out of order"},
+		"a process twice":         {sealed(t, counters, process("p", nil), process("p", nil)), "twice or out of order"},
+		"processes out of order":  {sealed(t, counters, process("q", nil), process("p", nil)), "twice or out of order"},
+		"an event too many":       {sealed(t, counters, process("p", nil), plain), "belongs to no process"},
+		"an event of nobody":      {sealed(t, counters, plain), "belongs to no process"},
+		"an event too few":        {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount = 2 }), plain), "lacks 1 events"},
+		"an event too few inside": {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount = 1 }), process("q", nil)), "lacks 1 events"},
+		"too many events":         {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount = 1 << 40 })), "process with 1099511627776 events"},
+		"a terminal that is none": {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount, p.TerminalSequence = 1, 1 }), plain), "was not ended by its event 1"},
+		"a terminal of the future": {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount, p.TerminalSequence = 1, 2 }), plain),
+			"was not ended by its event 2"},
+		"a holder without owner": {sealed(t, counters, process("p", func(p *storedProcess) { p.Lease.Held = true })), "has an owner"},
+		"an owner without lease": {sealed(t, counters, process("p", func(p *storedProcess) { p.Lease.Owner = ptr(storeOwner(localOwner())) })), "has an owner"},
+		"a short hash":           {sealed(t, counters, process("p", func(p *storedProcess) { p.Hash = nil })), "registration hash of 0 bytes"},
+		"an event's short hash": {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount = 1 }),
+			frame(t, frameEvent, storedEvent{EventType: "note"})), "payload hash of 0 bytes"},
+		"an unknown wait": {sealed(t, counters, process("p", func(p *storedProcess) { p.Wait = &storedWait{Kind: 7} })), "WaitKind has no number 7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := r.hash()
+			err := r.m.Restore(bytes.NewReader(c.file))
+			if err == nil || !strings.Contains(err.Error(), c.reason) {
+				t.Errorf("%v, want %q", err, c.reason)
+			}
+			if r.hash() != before {
+				t.Error("the state changed")
+			}
+		})
+	}
+}
+
+func TestTheFactsOfAProcessComeBackFromASnapshot(t *testing.T) {
+	facts := storedProcess{
+		Registration: registration("p", "").Registration, Hash: make([]byte, 32), CreatedAtMs: 1, UpdatedAtMs: 2, Life: 3, Revision: 4,
+		ExternalRef:    &storedExternalRef{Backend: "b", ID: "x", Metadata: []byte(`{"m": 1}`)},
+		FirstStarted:   &storedStarted{Owner: storeOwner(localOwner()), StartedAtMs: 5},
+		AbandonRequest: &storedAbandonRequest{RequestedBy: "r", RequestedAtMs: 6, Reason: ptr("why")},
+		Wait:           &storedWait{Kind: 1, Name: "n", EventType: "signal.n", Key: "k", Ordinal: 7, SinceMs: 8},
+		Lease:          storedLease{Fencing: 9},
+	}
+	file := sealed(t, frame(t, frameCounters, storedCounters{Revision: 4, Fencing: 9, ClockMs: 10}), frame(t, frameProcess, facts))
+	m := restored(t, file)
+	if !bytes.Equal(framesOf(t, write(t, m.Snapshot())), framesOf(t, file)) {
+		t.Error("what was restored is written otherwise")
+	}
+	m.Read(func(v View) {
+		r := v.Process("p")
+		if r.ExternalRef.ID != "x" || *r.AbandonRequest.Reason != "why" || r.Wait.Ordinal != 7 || r.FirstStarted.Owner != localOwner() || r.Wait.Kind != registry.WaitSignal {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestTheHashIsThatOfTheFrames(t *testing.T) {
+	r := goldenState(t)
+	sum := sha256.Sum256(framesOf(t, write(t, r.m.Snapshot())))
+	if r.hash() != hex.EncodeToString(sum[:]) {
+		t.Error("the hash is of something else")
+	}
+}
+
+// brokenWriter fails after so many bytes.
+type brokenWriter struct{ left int }
+
+func (w *brokenWriter) Write(p []byte) (int, error) {
+	if w.left -= len(p); w.left < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return len(p), nil
+}
+
+func TestASnapshotThatCannotBeWrittenIsAnError(t *testing.T) {
+	r := goldenState(t)
+	for left := range len(write(t, r.m.Snapshot())) {
+		if err := r.m.Snapshot().Write(&brokenWriter{left}); err == nil {
+			t.Fatalf("no error with %d bytes of room", left)
+		}
+	}
+}
