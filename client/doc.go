@@ -1,0 +1,41 @@
+// Package client talks to a Holdfast cluster. A Client is a registry.Registry
+// and a registry.Admin, so whatever is written against those interfaces runs on
+// a cluster as it does on the in-memory registry.
+//
+//	c, err := client.Dial([]string{"n1:7400", "n2:7400", "n3:7400"})
+//	if err != nil {
+//		return err
+//	}
+//	defer c.Close()
+//	record, err := c.GetProcess(ctx, "job-1")
+//	if errors.Is(err, registry.ErrNotFound) {
+//		…
+//	}
+//
+// # Where calls go
+//
+// Any node takes any call, and every answer names the leader. Once a connection
+// to the leader stands, writes and linearizable reads go there directly; until
+// then, and for as long as it cannot be reached from here (behind NAT, say),
+// they go to one of the addresses given to Dial, whose node hands them on.
+// When that node fails to answer, the next address takes its place. Stale reads
+// and DurabilityTier, ClusterStatus and TakeSnapshot are answered by the node
+// at that address itself.
+//
+// # What is tried again
+//
+// A write is sent again only after a definite refusal that may pass: NotLeader,
+// NoLeader, Overloaded, or a connection on which nothing was sent. When it was
+// sent and no answer came, the call ends with OutcomeUnknown: the write may or
+// may not have happened, and only the caller knows whether repeating it does
+// harm. Reads are tried again after any failure of a connection too. Tries are
+// spaced out, with jitter, and stop when the context ends or after the retry
+// timeout; the error is then that of the last try.
+//
+// # Errors
+//
+// Every error is a *registry.Error; match it with errors.Is and the sentinels
+// of package registry. If it is the end of the context that kept a call from
+// being answered, the error also matches context.Canceled or
+// context.DeadlineExceeded, and is read with errors.As.
+package client

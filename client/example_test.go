@@ -1,0 +1,71 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/holdfast-registry/holdfast/client"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// A worker takes the lease of a process, appends an event under its fence and
+// completes the process. It needs a running cluster, so it is compiled only:
+// `go run ./cmd/node dev` starts one.
+func Example() {
+	c, err := client.Dial([]string{"127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"},
+		client.WithRetryTimeout(5*time.Second))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+
+	_, err = c.RegisterProcess(ctx, registry.ProcessRegistration{
+		ID:          "job-1",
+		Input:       registry.ProcessInput{Kind: registry.InputExternal, Metadata: registry.JSON(`{"file":"a.csv"}`)},
+		Disposition: registry.Rerunnable,
+		Identity:    registry.ProcessIdentity{Kind: "import"},
+		EventTypes:  []registry.ProcessEventType{{Name: "row.imported", PayloadSchema: registry.JSON(`{"type":"object"}`)}},
+		Fencing:     registry.FencingRequired,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	claim, err := c.ClaimProcessLease(ctx, "job-1", registry.LeaseOwnerIdentity{OwnerID: "worker-1", IncarnationID: "attempt-1"}, 30_000)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if claim.Busy != nil {
+		log.Fatalf("%s holds the lease", claim.Busy.Owner.OwnerID)
+	}
+	fence := claim.Acquired.Fence()
+
+	_, err = c.AppendEvent(ctx, "job-1", registry.ProcessEventAppendRequest{
+		EventType: "row.imported",
+		Payload:   registry.JSON(`{"row":1}`),
+		Replay:    &registry.Replay{Key: "row-1"},
+	}, fence)
+	switch {
+	case errors.Is(err, registry.ErrFenced):
+		log.Fatal("somebody else took over: stop working")
+	case errors.Is(err, registry.ErrOutcomeUnknown):
+		log.Print("perhaps stored; under the same replay key it may be sent again")
+	case err != nil:
+		log.Fatal(err)
+	}
+	output := registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON(`{"rows":1}`)}
+	if _, err := c.CompleteProcess(ctx, "job-1", output, fence); err != nil {
+		log.Fatal(err)
+	}
+
+	for record, err := range c.AllProcesses(ctx, registry.ProcessListFilter{Status: registry.StatusAny}) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(record.ID, record.Status.State)
+	}
+}
