@@ -186,7 +186,7 @@ func TestGoldenEntries(t *testing.T) {
 }
 
 func TestARegistrationComesBackFromItsBytes(t *testing.T) {
-	for _, r := range []registry.ProcessRegistration{fullRegistration(), deepRegistration()} {
+	for _, r := range []registry.ProcessRegistration{fullRegistration(), deepRegistration(registry.MaxSelectorDepth)} {
 		data, err := EncodeEntry(Entry{Commands: []Command{{Body: NewRegisterProcess(r, make([]byte, 32))}}})
 		if err != nil {
 			t.Fatal(err)
@@ -206,10 +206,10 @@ func TestARegistrationComesBackFromItsBytes(t *testing.T) {
 	}
 }
 
-// deepRegistration nests selectors as deep as a registration may.
-func deepRegistration() registry.ProcessRegistration {
+// deepRegistration nests selectors.
+func deepRegistration(depth int) registry.ProcessRegistration {
 	deep := registry.Selector{Kind: registry.SelectPointer, Text: "/text"}
-	for range registry.MaxSelectorDepth - 1 {
+	for range depth - 1 {
 		deep = registry.Selector{Kind: registry.SelectTemplate, Text: "{a}", Fields: []registry.TemplateField{{Name: "a", Selector: deep}}}
 	}
 	r := fullRegistration()
