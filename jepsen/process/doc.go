@@ -1,0 +1,9 @@
+// Package process runs real nodes: it starts, kills, pauses, continues and
+// restarts processes of `holdfast serve` on free loopback ports, each in a
+// folder of its own. The failure rounds and the end-to-end tests are built on
+// it, so it knows nothing of package testing.
+//
+// It ends only processes that it started, by their process id. On Linux the
+// nodes are killed by the kernel when the program that started them ends,
+// however that happens; elsewhere Close must be called.
+package process
