@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-registry/holdfast/internal/node"
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
@@ -30,6 +31,14 @@ type server interface {
 	Close() error
 }
 
+// runningNode is a node as dev and serve see it.
+type runningNode interface {
+	AwaitLeader(ctx context.Context) error
+	Addr() string
+	HTTPAddr() string
+	Close(ctx context.Context) error
+}
+
 // app is one run of the program.
 type app struct {
 	// program is how the user calls this program, for the commands that it
@@ -41,6 +50,8 @@ type app struct {
 	// dial opens the client. It is a field so that tests can put a registry in
 	// memory behind the commands.
 	dial func(addrs []string, timeout time.Duration) (server, error)
+	// startNode starts a node, for dev and serve.
+	startNode func(ctx context.Context, config node.Config) (runningNode, error)
 
 	// The global flags.
 	addrs    []string

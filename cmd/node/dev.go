@@ -121,15 +121,17 @@ func (a *app) dev(ctx context.Context, f *devFlags) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(dataDir)) }()
 	}
 	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
-	c := devCluster{fatal: make(chan error, f.nodes)}
+	c := devCluster{startNode: a.startNode, fatal: make(chan error, f.nodes)}
 	defer func() { err = errors.Join(err, c.close(ctx)) }()
-	if err := c.start(ctx, f, dataDir, log); err != nil {
-		return err
+	err = c.start(ctx, f, dataDir, log)
+	if err == nil {
+		err = c.awaitLeader(ctx)
 	}
-	if err := c.awaitLeader(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
+	switch {
+	case ctx.Err() != nil:
+		// Told to stop before it was ready.
+		return nil
+	case err != nil:
 		return err
 	}
 	if err := a.sayReady(f); err != nil {
@@ -145,8 +147,9 @@ func (a *app) dev(ctx context.Context, f *devFlags) (err error) {
 
 // devCluster is the nodes of a development cluster.
 type devCluster struct {
-	nodes []*node.Node
-	fatal chan error
+	startNode func(ctx context.Context, config node.Config) (runningNode, error)
+	nodes     []runningNode
+	fatal     chan error
 }
 
 func (c *devCluster) start(ctx context.Context, f *devFlags, dataDir string, log *slog.Logger) error {
@@ -155,7 +158,7 @@ func (c *devCluster) start(ctx context.Context, f *devFlags, dataDir string, log
 		peers = append(peers, node.Peer{ID: "n" + strconv.Itoa(i+1), Addr: f.addr(i)})
 	}
 	for i, peer := range peers {
-		n, err := node.Start(ctx, node.Config{
+		n, err := c.startNode(ctx, node.Config{
 			ID: peer.ID, DataDir: filepath.Join(dataDir, peer.ID), Addr: peer.Addr, HTTPAddr: f.httpAddr(i),
 			Peers: slices.Clone(peers), Logger: log, Version: currentVersion().Version,
 			Fatal: func(err error) { c.fatal <- fmt.Errorf("node %s cannot go on: %w", peer.ID, err) },

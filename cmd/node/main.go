@@ -31,6 +31,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		stderr:    stderr,
 		lookupEnv: os.LookupEnv,
 		dial:      dialClient,
+		startNode: startNode,
 	}
 	return a.run(ctx, args)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-registry/holdfast/internal/node"
 	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/registry/memory"
 )
@@ -24,6 +25,10 @@ type desk struct {
 	timeout time.Duration
 	closed  int
 	opened  int
+	// startNode replaces the real nodes of dev and serve when it is set.
+	startNode func(ctx context.Context, config node.Config) (runningNode, error)
+	// ctx is what commands run under, the test's own when nil.
+	ctx context.Context
 }
 
 func newDesk(t *testing.T) *desk {
@@ -60,7 +65,15 @@ func (d *desk) runWith(stdin string, args ...string) outcome {
 			return d, nil
 		},
 	}
-	code := a.run(d.t.Context(), args)
+	a.startNode = startNode
+	if d.startNode != nil {
+		a.startNode = d.startNode
+	}
+	ctx := d.ctx
+	if ctx == nil {
+		ctx = d.t.Context()
+	}
+	code := a.run(ctx, args)
 	if d.opened != d.closed {
 		d.t.Errorf("%v left its client open", args)
 	}

@@ -128,12 +128,12 @@ func (a *app) report(err error, asJSON bool) {
 		fmt.Fprintln(a.stderr, err)
 		return
 	}
-	fmt.Fprintln(a.stderr, "holdfast: "+err.Error())
+	fmt.Fprintln(a.stderr, "holdfast: "+oneLine(err.Error()))
 	if !known {
 		return
 	}
 	if next := a.nextStep(refusal); next != "" {
-		fmt.Fprintln(a.stderr, "  "+next)
+		fmt.Fprintln(a.stderr, "  "+oneLine(next))
 	}
 }
 

@@ -114,8 +114,12 @@ func (a *app) serve(ctx context.Context, config node.Config) error {
 	fatal := make(chan error, 1)
 	config.Logger = log
 	config.Fatal = func(err error) { fatal <- err }
-	n, err := node.Start(ctx, config)
-	if err != nil {
+	n, err := a.startNode(ctx, config)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		// Told to stop before it had begun.
+		return nil
+	case err != nil:
 		return startError(config.Addr, config.HTTPAddr, err)
 	}
 	log.Info("the node is running", "node", config.ID, "addr", n.Addr(), "http_addr", n.HTTPAddr())
@@ -138,6 +142,16 @@ func (a *app) serve(ctx context.Context, config node.Config) error {
 	}
 	log.Info("stopped", "node", config.ID)
 	return nil
+}
+
+// startNode starts a real node. A failed start must not look like a node, as a
+// nil pointer in an interface does.
+func startNode(ctx context.Context, config node.Config) (runningNode, error) {
+	n, err := node.Start(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
 }
 
 // startError names the address that is taken, if that is why a node did not

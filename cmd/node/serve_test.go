@@ -1,11 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"net"
+	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"github.com/holdfast-registry/holdfast/internal/node"
+	"github.com/holdfast-registry/holdfast/jepsen/process"
 )
 
 // serveEnv is a complete configuration of a node in variables.
@@ -82,4 +89,67 @@ func TestTakenAddresses(t *testing.T) {
 			t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
 		}
 	})
+}
+
+// fakeNode stands for a node whose end the test decides.
+type fakeNode struct {
+	config node.Config
+	closed *atomic.Int32
+}
+
+func (f fakeNode) AwaitLeader(context.Context) error { return nil }
+func (f fakeNode) Addr() string                      { return f.config.Addr }
+func (f fakeNode) HTTPAddr() string                  { return f.config.HTTPAddr }
+func (f fakeNode) Close(context.Context) error       { f.closed.Add(1); return nil }
+
+func TestEndsOfNodes(t *testing.T) {
+	base, err := process.FreePorts(1, httpPortOffset, httpPortOffset+1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := []string{"serve", "--id", "n1", "--data-dir", "d", "--addr", "127.0.0.1:7501", "--peers", "n1=127.0.0.1:7501"}
+	dev := []string{"dev", "--nodes", "2", "--base-port", strconv.Itoa(base)}
+	diskError := errors.New("the disk is gone")
+	for _, test := range []struct {
+		name string
+		args []string
+		// begun is called when the first node starts.
+		begun  func(config node.Config, stop func()) error
+		code   int
+		closed int32
+		says   string
+	}{
+		{"a signal ends serve with success", serve, func(_ node.Config, stop func()) error { stop(); return nil }, exitOK, 1, "stopped"},
+		{"a node that cannot go on ends serve", serve, func(c node.Config, _ func()) error { c.Fatal(diskError); return nil }, exitError, 1,
+			`error="the disk is gone" next="nothing that was acked is lost`},
+		{"a node that does not start ends serve", serve, func(node.Config, func()) error { return diskError }, exitError, 0, "the disk is gone"},
+		{"a signal before the start ends serve with success", serve, func(_ node.Config, stop func()) error { stop(); return context.Canceled }, exitOK, 0, ""},
+		{"a signal ends dev with success", dev, func(_ node.Config, stop func()) error { stop(); return nil }, exitOK, 2, ""},
+		{"a node that cannot go on ends dev", dev, func(c node.Config, _ func()) error { c.Fatal(diskError); return nil }, exitError, 2, "node n1 cannot go on: the disk is gone"},
+		{"a node that does not start ends dev", dev, func(node.Config, func()) error { return diskError }, exitError, 0, "the disk is gone"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDesk(t)
+			var stop context.CancelFunc
+			d.ctx, stop = context.WithCancel(t.Context())
+			defer stop()
+			var started, closed atomic.Int32
+			d.startNode = func(_ context.Context, config node.Config) (runningNode, error) {
+				if started.Add(1) == 1 {
+					if err := test.begun(config, stop); err != nil {
+						return nil, err
+					}
+				}
+				return fakeNode{config, &closed}, nil
+			}
+			t.Setenv("TMPDIR", t.TempDir())
+			got := d.run(test.args...)
+			if got.code != test.code || !strings.Contains(got.stderr, test.says) || closed.Load() != test.closed {
+				t.Errorf("exit code %d, %d nodes closed, stderr %q", got.code, closed.Load(), got.stderr)
+			}
+			if left, err := os.ReadDir(os.TempDir()); err != nil || len(left) > 0 {
+				t.Errorf("left in the temporary folder: %v, %v", left, err)
+			}
+		})
+	}
 }
