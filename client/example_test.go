@@ -15,7 +15,7 @@ import (
 // completes the process. It needs a running cluster, so it is compiled only:
 // `go run ./cmd/node dev` starts one.
 func Example() {
-	c, err := client.Dial([]string{"127.0.0.1:7401", "127.0.0.1:7402", "127.0.0.1:7403"},
+	c, err := client.Dial([]string{"127.0.0.1:7400", "127.0.0.1:7401", "127.0.0.1:7402"},
 		client.WithRetryTimeout(5*time.Second))
 	if err != nil {
 		log.Fatal(err)
