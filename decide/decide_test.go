@@ -1,0 +1,427 @@
+package decide
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-registry/holdfast/fsm"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// testLog applies every command at once. Before a decision is applied, the
+// hooks may let other things happen.
+type testLog struct {
+	machine  *fsm.Machine
+	index    uint64
+	stamp    uint64
+	commands []fsm.Command
+	// between runs after a command was decided and before it is applied.
+	between func()
+	// fail, when set, is what Propose and Read answer.
+	fail error
+}
+
+func newTestLog(t testing.TB) *testLog {
+	l := &testLog{machine: fsm.NewMachine(), stamp: 10_000}
+	l.apply(t, fsm.Command{Body: &fsm.Takeover{Proposer: "n1", ClusterID: "c"}})
+	return l
+}
+
+func (l *testLog) apply(t testing.TB, c fsm.Command) fsm.Result {
+	t.Helper()
+	result, err := l.commit(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func (l *testLog) commit(c fsm.Command) (fsm.Result, error) {
+	data, err := fsm.EncodeEntry(fsm.Entry{Term: 1, StampMs: l.stamp, Commands: []fsm.Command{c}})
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	l.index++
+	result, err := l.machine.Apply(l.index, 1, data)
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	return result.Results[0], nil
+}
+
+func (l *testLog) Propose(_ context.Context, decide func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+	if l.fail != nil {
+		return fsm.Result{}, l.fail
+	}
+	var c fsm.Command
+	var err error
+	l.machine.Read(func(v fsm.View) { c, err = decide(v) })
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	l.commands = append(l.commands, c)
+	if l.between != nil {
+		l.between()
+	}
+	return l.commit(c)
+}
+
+func (l *testLog) Read(_ context.Context, read func(fsm.View)) error {
+	if l.fail != nil {
+		return l.fail
+	}
+	l.machine.Read(read)
+	return nil
+}
+
+func newTestRegistry(t testing.TB) (*Registry, *testLog) {
+	log := newTestLog(t)
+	return NewRegistry(log, registry.TierDurable, rand.Reader), log
+}
+
+// job is a registration that declares one type beside the core ones.
+func job(id, schema string, semantics registry.EventSemanticsSpec) registry.ProcessRegistration {
+	return registry.ProcessRegistration{
+		ID: id, Input: registry.ProcessInput{Kind: registry.InputExternal}, Disposition: registry.OwnerBound,
+		Identity:   registry.ProcessIdentity{Kind: "external"},
+		EventTypes: []registry.ProcessEventType{{Name: "note", PayloadSchema: registry.JSON(schema), Semantics: semantics}},
+	}
+}
+
+func mustRegister(t testing.TB, r *Registry, registration registry.ProcessRegistration) registry.ProcessRecord {
+	t.Helper()
+	record, err := r.RegisterProcess(t.Context(), registration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return record
+}
+
+func appendNote(payload, key string) registry.ProcessEventAppendRequest {
+	request := registry.ProcessEventAppendRequest{EventType: "note", Payload: registry.JSON(payload)}
+	if key != "" {
+		request.Replay = &registry.Replay{Key: key}
+	}
+	return request
+}
+
+func wantCode(t testing.TB, err error, code registry.Code) *registry.Error {
+	t.Helper()
+	if registry.CodeOf(err) != code {
+		t.Fatalf("%v (%v), want %v", registry.CodeOf(err), err, code)
+	}
+	var refusal *registry.Error
+	errors.As(err, &refusal)
+	return refusal
+}
+
+// TestTheLeadersRefusalsKeepTheirPlace: whatever the leader found wrong is the
+// answer only where nothing before it in 5.12 is.
+func TestTheLeadersRefusalsKeepTheirPlace(t *testing.T) {
+	r, log := newTestRegistry(t)
+	ctx := t.Context()
+	pointer := &registry.Selector{Kind: registry.SelectPointer, Text: "/must"}
+	mustRegister(t, r, job("p", `{"type":"object"}`, registry.EventSemanticsSpec{
+		Terminal: &registry.TerminalSpec{State: registry.StateFailed, AwaitOutput: pointer},
+	}))
+	stale := &registry.Fence{LeaseToken: "x"}
+	undeclared := appendNote(`1`, "")
+	undeclared.EventType = "other"
+	empty := appendNote(`1`, "")
+	empty.Replay = &registry.Replay{}
+	cancel := registry.ProcessEventAppendRequest{EventType: registry.EventCancelRequested, Payload: registry.JSON(`{}`)}
+	waiting := registry.ProcessEventAppendRequest{EventType: registry.EventWaiting, Payload: registry.JSON(`{}`), Replay: &registry.Replay{}}
+	for _, c := range []struct {
+		name    string
+		id      string
+		request registry.ProcessEventAppendRequest
+		fence   *registry.Fence
+		code    registry.Code
+	}{
+		{"an unknown process comes before a stale fence", "none", undeclared, stale, registry.CodeNotFound},
+		{"a stale fence comes before an undeclared type", "p", undeclared, stale, registry.CodeFenced},
+		{"an undeclared type", "p", undeclared, nil, registry.CodeUndeclaredEvent},
+		{"a missing key comes before the schema", "p", appendNote(`1`, ""), nil, registry.CodeMissingReplayKey},
+		{"an empty key is a missing one where one is needed", "p", empty, nil, registry.CodeMissingReplayKey},
+		{"a cancel request needs a key", "p", cancel, nil, registry.CodeMissingReplayKey},
+		{"an empty key is wrong where none is needed", "p", waiting, nil, registry.CodeInvalidArgument},
+		{"the schema comes before the selectors", "p", appendNote(`1`, "k"), nil, registry.CodePayloadRejected},
+		{"a selector that does not match", "p", appendNote(`{}`, "k"), nil, registry.CodePayloadRejected},
+		{"an output of another arm", "p", appendNote(`{"must":{"type":"success","value":1}}`, "k"), nil, registry.CodePayloadRejected},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := r.AppendEvent(ctx, c.id, c.request, c.fence)
+			refusal := wantCode(t, err, c.code)
+			if refusal.Fields.ProcessID != c.id {
+				t.Errorf("fields %+v", refusal.Fields)
+			}
+			if c.fence == nil && refusal.Fields.EventType != c.request.EventType {
+				t.Errorf("fields %+v", refusal.Fields)
+			}
+		})
+	}
+	if _, err := r.CompleteProcess(ctx, "p", registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON("1")}, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.AppendEvent(ctx, "p", appendNote(`{}`, "k"), nil)
+	wantCode(t, err, registry.CodePayloadRejected)
+	_, err = r.AppendEvent(ctx, "p", appendNote(`{"must":1}`, "k"), nil)
+	wantCode(t, err, registry.CodeTerminal)
+	for _, c := range log.commands {
+		if body, ok := c.Body.(*fsm.AppendEvent); ok && c.Life == nil {
+			t.Errorf("the append %+v does not name the life it was decided against", body)
+		}
+	}
+}
+
+// TestArgumentsAreRefusedBeforeTheLog: what the request alone tells comes at
+// once, and from here.
+func TestArgumentsAreRefusedBeforeTheLog(t *testing.T) {
+	r, log := newTestRegistry(t)
+	ctx, before := t.Context(), log.index
+	long := strings.Repeat("x", registry.MaxStringBytes+1)
+	var errs []error
+	add := func(_ any, err error) { errs = append(errs, err) }
+	add(r.RegisterProcess(ctx, registry.ProcessRegistration{}))
+	add(r.GetProcess(ctx, ""))
+	add(r.ListProcesses(ctx, registry.ProcessListFilter{Status: "odd"}, registry.PageRequest{}))
+	add(r.ListProcesses(ctx, registry.ProcessListFilter{}, registry.PageRequest{Size: -1}))
+	add(r.ListNonTerminal(ctx, registry.PageRequest{Size: registry.MaxPageSize + 1}))
+	add(r.CompleteProcess(ctx, "p", registry.ProcessAwaitOutput{}, nil))
+	add(r.CompleteProcess(ctx, "", registry.ProcessAwaitOutput{Kind: registry.OutputCancelled}, nil))
+	add(r.RecordFirstStarted(ctx, "p", registry.ProcessStarted{}, nil))
+	add(r.AppendEvent(ctx, "p", registry.ProcessEventAppendRequest{EventType: "note"}, nil))
+	add(r.AppendEvent(ctx, "p", appendNote(`1e400`, ""), nil))
+	add(r.AppendEvent(ctx, "p", appendNote(`{}`, "a\x00b"), nil))
+	add(r.EventsAfter(ctx, "", 0, registry.PageRequest{}))
+	add(r.EventsAfter(ctx, "p", 0, registry.PageRequest{Size: -1}))
+	add(r.ClaimProcessLease(ctx, "p", registry.LeaseOwnerIdentity{}, 1))
+	add(r.ClaimProcessLease(ctx, "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, registry.MaxLeaseTTLMs+1))
+	add(r.RenewProcessLease(ctx, registry.ProcessLease{}, 1))
+	add(r.GetProcessLease(ctx, ""))
+	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{}))
+	for i, err := range errs {
+		if registry.CodeOf(err) != registry.CodeInvalidArgument {
+			t.Errorf("%d: %v (%v)", i, registry.CodeOf(err), err)
+		}
+	}
+	errs = nil
+	fence := &registry.Fence{LeaseToken: long}
+	add(r.AppendEvent(ctx, "p", appendNote(`{}`, ""), fence))
+	add(r.CompleteProcess(ctx, "p", registry.ProcessAwaitOutput{Kind: registry.OutputCancelled}, fence))
+	add(r.RecordFirstStarted(ctx, "p", registry.ProcessStarted{Owner: registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}}, fence))
+	add(r.AppendEvent(ctx, "p", appendNote(`"`+strings.Repeat("x", registry.MaxJSONBytes)+`"`, ""), nil))
+	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: long}))
+	for i, err := range errs {
+		if registry.CodeOf(err) != registry.CodeTooLarge {
+			t.Errorf("too large %d: %v (%v)", i, registry.CodeOf(err), err)
+		}
+	}
+	if log.index != before || len(log.commands) != 0 {
+		t.Errorf("%d commands reached the log", log.index-before)
+	}
+}
+
+func TestEveryClaimHasATokenOfItsOwn(t *testing.T) {
+	r, log := newTestRegistry(t)
+	owner := registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}
+	for range 100 {
+		_, err := r.ClaimProcessLease(t.Context(), "p", owner, 1)
+		wantCode(t, err, registry.CodeNotFound)
+	}
+	seen := map[string]bool{}
+	for _, c := range log.commands {
+		token := c.Body.(*fsm.ClaimProcessLease).LeaseToken
+		if len(token) != 32 || seen[token] {
+			t.Errorf("token %q comes twice, or is not of 128 bits", token)
+		}
+		seen[token] = true
+	}
+}
+
+type noEntropy struct{}
+
+func (noEntropy) Read([]byte) (int, error) { return 0, errors.New("dry") }
+
+func TestWithoutEntropyNothingIsClaimed(t *testing.T) {
+	log := newTestLog(t)
+	r := NewRegistry(log, registry.TierDurable, noEntropy{})
+	_, err := r.ClaimProcessLease(t.Context(), "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, 1)
+	wantCode(t, err, registry.CodeInternal)
+	if len(log.commands) != 0 {
+		t.Error("a claim without a token was proposed")
+	}
+}
+
+// TestAnAppendIsDecidedAgainForAnotherLife is A12.
+func TestAnAppendIsDecidedAgainForAnotherLife(t *testing.T) {
+	r, log := newTestRegistry(t)
+	registration := job("p", `{"type":"object"}`, registry.EventSemanticsSpec{})
+	log.between = func() {
+		log.between = nil
+		mustRegister(t, r, registration)
+	}
+	result, err := r.AppendEvent(t.Context(), "p", appendNote(`{}`, ""), nil)
+	if err != nil || result.Event.Sequence != 1 {
+		t.Fatalf("%+v (%v)", result.Event, err)
+	}
+	if len(log.commands) != 3 || *log.commands[0].Life != 0 || *log.commands[2].Life == 0 {
+		t.Errorf("%d commands", len(log.commands))
+	}
+	// Decided while there was none, and refused by the schema of the life that
+	// it met: the refusal is that of the second decision.
+	registration.ID = "q"
+	log.between = func() {
+		log.between = nil
+		mustRegister(t, r, registration)
+	}
+	_, err = r.AppendEvent(t.Context(), "q", appendNote(`1`, ""), nil)
+	wantCode(t, err, registry.CodePayloadRejected)
+}
+
+func TestAProcessThatNeverKeepsStillIsOverloaded(t *testing.T) {
+	log := &lostLife{}
+	_, err := NewRegistry(log, registry.TierDurable, rand.Reader).AppendEvent(t.Context(), "p", appendNote(`1`, ""), nil)
+	if wantCode(t, err, registry.CodeOverloaded); !registry.IsDefinite(err) || log.proposals != 3 {
+		t.Errorf("%d proposals, definite %v", log.proposals, registry.IsDefinite(err))
+	}
+}
+
+// lostLife answers every command with a life mismatch.
+type lostLife struct {
+	testLog
+	proposals int
+}
+
+func (l *lostLife) Propose(context.Context, func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+	l.proposals++
+	return fsm.Result{LifeMismatch: true}, nil
+}
+
+func TestErrorsOfTheLogAreHandedOn(t *testing.T) {
+	r, log := newTestRegistry(t)
+	log.fail = registry.Errorf(registry.CodeOutcomeUnknown, registry.Fields{}, "gone")
+	ctx := t.Context()
+	owner := registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}
+	var errs []error
+	add := func(_ any, err error) { errs = append(errs, err) }
+	add(r.RegisterProcess(ctx, job("p", `{}`, registry.EventSemanticsSpec{})))
+	add(r.AppendEvent(ctx, "p", appendNote(`1`, ""), nil))
+	add(r.CompleteProcess(ctx, "p", registry.ProcessAwaitOutput{Kind: registry.OutputCancelled}, nil))
+	add(r.ClaimProcessLease(ctx, "p", owner, 1))
+	add(r.RenewProcessLease(ctx, registry.ProcessLease{ProcessID: "p", Owner: owner}, 1))
+	add(r.GetProcess(ctx, "p"))
+	add(r.GetProcessLease(ctx, "p"))
+	add(r.EventsAfter(ctx, "p", 0, registry.PageRequest{}))
+	add(r.ListNonTerminal(ctx, registry.PageRequest{}))
+	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{ProcessID: "p"}))
+	for i, err := range errs {
+		if err != log.fail {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+}
+
+func TestSessionsAreNotOfferedYet(t *testing.T) {
+	r, log := newTestRegistry(t)
+	ctx := registry.WithSession(t.Context(), registry.SessionStamp{ID: "s", Sequence: 1})
+	_, err := r.RegisterProcess(ctx, job("p", `{}`, registry.EventSemanticsSpec{}))
+	if wantCode(t, err, registry.CodeUnsupported); len(log.commands) != 0 {
+		t.Error("a stamped write reached the log")
+	}
+}
+
+// TestMethodsThatAreNotOfferedSaySo walks all 31 methods and the sessions.
+func TestMethodsThatAreNotOfferedSaySo(t *testing.T) {
+	r, _ := newTestRegistry(t)
+	missing := reflect.TypeFor[unsupported]()
+	var names []string
+	for i := range missing.NumMethod() {
+		method := missing.Method(i)
+		own, _ := reflect.TypeFor[*Registry]().MethodByName(method.Name)
+		arguments := []reflect.Value{reflect.ValueOf(r), reflect.ValueOf(t.Context())}
+		for i := 2; i < own.Type.NumIn(); i++ {
+			arguments = append(arguments, reflect.Zero(own.Type.In(i)))
+		}
+		out := own.Func.Call(arguments)
+		err, _ := out[len(out)-1].Interface().(error)
+		if registry.CodeOf(err) != registry.CodeUnsupported {
+			continue // overridden by one that works
+		}
+		names = append(names, method.Name)
+		var refusal *registry.Error
+		if errors.As(err, &refusal); refusal.Fields.Field != method.Name || !refusal.Definite() {
+			t.Errorf("%s: %+v", method.Name, refusal)
+		}
+	}
+	if len(names) == 0 {
+		t.Error("every method works: delete type unsupported")
+	}
+	if r.DurabilityTier() != registry.TierDurable {
+		t.Error("the tier is another one")
+	}
+}
+
+// TestACompletionIsExactlyAnAppend is 5.17: the event, the record and the
+// repeat are those of the append that it stands for.
+func TestACompletionIsExactlyAnAppend(t *testing.T) {
+	owner := &registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}
+	for i, output := range []registry.ProcessAwaitOutput{
+		{Kind: registry.OutputSuccess, Value: registry.JSON(`{ "b":1.0, "a":[ ] }`)},
+		{Kind: registry.OutputSuccess, Value: registry.JSON(`null`), Message: "of another arm", Class: registry.ClassTimeout},
+		{Kind: registry.OutputFailure, Class: registry.ClassTimeout, Code: "c", Message: "m", Raw: registry.JSON(`null`)},
+		{Kind: registry.OutputFailure, Class: registry.ClassTimeout, Raw: registry.JSON(` [1]`)},
+		{Kind: registry.OutputCancelled, Message: "\"<é>\u2028\n"},
+		{Kind: registry.OutputAbandoned, Evidence: &registry.AbandonEvidence{Writer: registry.WriterSweep, Owner: owner, EpochMs: 1 << 60}},
+		{Kind: registry.OutputSuccess, Value: registry.JSON(`1`), Control: registry.JSON(`{"unknown":1,"type":"switch_agent_frame","frame_id":"f","task":null}`)},
+		{Kind: registry.OutputSuccess, Value: registry.JSON(`1`), Control: registry.JSON(`null`)},
+	} {
+		t.Run(fmt.Sprint(output.Kind, i), func(t *testing.T) {
+			var texts []string
+			request, err := registry.CompletionRequest("p", output)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, finish := range []func(*Registry) error{
+				func(r *Registry) error { _, err := r.CompleteProcess(t.Context(), "p", output, nil); return err },
+				func(r *Registry) error { _, err := r.AppendEvent(t.Context(), "p", request, nil); return err },
+			} {
+				r, log := newTestRegistry(t)
+				mustRegister(t, r, job("p", `{}`, registry.EventSemanticsSpec{}))
+				for range 2 {
+					if err := finish(r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := r.CompleteProcess(t.Context(), "p", output, nil); err != nil {
+					t.Error(err)
+				}
+				hash, err := frames(log.machine)
+				if err != nil {
+					t.Fatal(err)
+				}
+				texts = append(texts, hash)
+			}
+			if texts[0] != texts[1] {
+				t.Errorf("a completion and its append leave different states:\n%s\n%s", texts[0], texts[1])
+			}
+		})
+	}
+}
+
+// frames is the hash of a machine's whole state.
+func frames(m *fsm.Machine) (string, error) { return m.Snapshot().Hash() }
+
+func TestTheCanonicalZeroOfADedupeKindIsEventIdentity(t *testing.T) {
+	r, _ := newTestRegistry(t)
+	mustRegister(t, r, job("p", `{}`, registry.EventSemanticsSpec{Wake: &registry.WakeSpec{Input: registry.Selector{Kind: registry.SelectPayload}}}))
+	result, err := r.AppendEvent(t.Context(), "p", appendNote(`1`, ""), nil)
+	if err != nil || result.Event.Semantics.Wake.DedupeKey != "p:1" {
+		t.Errorf("%+v (%v)", result.Event.Semantics.Wake, err)
+	}
+}
