@@ -60,6 +60,8 @@ func (n *Node) readBarrier(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, maxReadWait)
 	defer cancel()
 	index := n.raft.CommitIndex()
+	begin := time.Now()
+	defer func() { n.metrics.barrierSeconds.Observe(time.Since(begin).Seconds()) }()
 	if err := r.confirms.await(ctx); err != nil {
 		return n.notConfirmed(err)
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 
@@ -117,7 +118,8 @@ func TestANonVotersAnswerNeverConfirmsARead(t *testing.T) {
 	}
 }
 
-// blockingStore is a log store whose appends stand still while it is blocked.
+// blockingStore is a log store in which appends of commands stand still while
+// it is blocked.
 type blockingStore struct {
 	raft.LogStore
 	mu      sync.Mutex
@@ -138,11 +140,13 @@ func (b *blockingStore) block() (unblock func()) {
 	})
 }
 
-func (b *blockingStore) wait() {
+func (b *blockingStore) wait(logs ...*raft.Log) {
 	b.mu.Lock()
 	blocked := b.blocked
 	b.mu.Unlock()
-	if blocked != nil {
+	// The entries of raft itself pass, so that a node can be opened and elected.
+	command := slices.ContainsFunc(logs, func(log *raft.Log) bool { return log.Type == raft.LogCommand })
+	if blocked != nil && command {
 		select {
 		case b.stuck <- struct{}{}:
 		default:
@@ -152,12 +156,12 @@ func (b *blockingStore) wait() {
 }
 
 func (b *blockingStore) StoreLog(log *raft.Log) error {
-	b.wait()
+	b.wait(log)
 	return b.LogStore.StoreLog(log)
 }
 
 func (b *blockingStore) StoreLogs(logs []*raft.Log) error {
-	b.wait()
+	b.wait(logs...)
 	return b.LogStore.StoreLogs(logs)
 }
 

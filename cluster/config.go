@@ -77,8 +77,10 @@ type Config struct {
 	SnapshotEntries  uint64
 	SnapshotInterval time.Duration
 	TrailingLogs     uint64
-	Clock            Clock
-	Logger           *slog.Logger
+	// Limits are when the watchdogs bark.
+	Limits Limits
+	Clock  Clock
+	Logger *slog.Logger
 	// Fatal is called once, from any goroutine, when the node cannot go on:
 	// its state may differ from the others' or its disk is gone. The program
 	// should end, since nothing but a restart helps.
@@ -102,6 +104,7 @@ func (c *Config) fill() error {
 	setDefault(&c.Timing.Heartbeat, defaultHeartbeat)
 	setDefault(&c.Timing.Election, defaultElection)
 	setDefault(&c.Timing.LeaderLease, defaultLeaderLease)
+	c.Limits.fill()
 	setDefault(&c.SnapshotEntries, defaultSnapshotEntries)
 	setDefault(&c.SnapshotInterval, defaultSnapshotInterval)
 	setDefault(&c.TrailingLogs, defaultTrailingLogs)

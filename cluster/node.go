@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-registry/holdfast/decide"
 	"github.com/holdfast-registry/holdfast/fsm"
@@ -29,6 +30,8 @@ type Node struct {
 	raft     *raft.Raft
 	replica  *replica
 	identity *Identity
+	log      *watchedLog
+	metrics  *metrics
 
 	// reign is set while this node serves as leader.
 	reign       atomic.Pointer[reign]
@@ -47,6 +50,8 @@ var (
 	_ registry.Registry = (*Node)(nil)
 	_ registry.Admin    = (*Node)(nil)
 	_ decide.Log        = (*Node)(nil)
+
+	_ prometheus.Collector = (*Node)(nil)
 )
 
 // Open starts a node on its storage. A folder without any data bootstraps the
@@ -60,11 +65,14 @@ func Open(config Config) (*Node, error) {
 		config:   config,
 		logger:   config.Logger.With("node", config.ID),
 		identity: config.Storage.Identity(),
+		metrics:  newMetrics(),
 		closing:  make(chan struct{}),
 		serving:  make(chan struct{}),
 	}
+	n.log = &watchedLog{LogStore: config.Storage.LogStore, metrics: n.metrics}
 	n.replica = &replica{
-		machine: fsm.NewMachine(), identity: n.identity, logger: n.logger, fatal: n.fatal, membersChanged: config.OnMembersChange,
+		machine: fsm.NewMachine(), identity: n.identity, logger: n.logger, metrics: n.metrics, fatal: n.fatal,
+		membersChanged: config.OnMembersChange, snapshotTaken: func() { n.log.bytes.Store(0) },
 	}
 	n.Registry = decide.NewRegistry(n, registry.TierDurable, rand.Reader)
 	if err := n.bootstrap(); err != nil {
@@ -74,11 +82,14 @@ func Open(config Config) (*Node, error) {
 	rc := config.raftConfig()
 	rc.NotifyCh = leadership
 	var err error
-	if n.raft, err = raft.NewRaft(rc, n.replica, config.Storage.LogStore, config.Storage.bolt, config.Storage.snapshots, config.Transport); err != nil {
+	transport := &watchedTransport{Transport: config.Transport, node: n}
+	if n.raft, err = raft.NewRaft(rc, n.replica, n.log, config.Storage.bolt, config.Storage.snapshots, transport); err != nil {
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
-	n.background.Add(1)
+	n.background.Add(3)
 	go n.followLeadership(leadership)
+	go n.watchLog()
+	go n.watchLag()
 	return n, nil
 }
 

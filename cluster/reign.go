@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/registry"
@@ -39,6 +40,8 @@ type reign struct {
 	mu     sync.Mutex
 	closed bool
 	queue  chan *proposal
+	// overloaded counts refusals of a full queue.
+	overloaded prometheus.Counter
 }
 
 // proposal is one command on its way.
@@ -60,8 +63,8 @@ type outcome struct {
 	err    *registry.Error
 }
 
-func newReign(term uint64, clock leaderClock) *reign {
-	return &reign{term: term, clock: clock, ended: make(chan struct{}), queue: make(chan *proposal, maxQueued)}
+func newReign(term uint64, clock leaderClock, overloaded prometheus.Counter) *reign {
+	return &reign{term: term, clock: clock, ended: make(chan struct{}), queue: make(chan *proposal, maxQueued), overloaded: overloaded}
 }
 
 // take claims a proposal for the log; false when its caller gave up.
@@ -91,6 +94,7 @@ func (r *reign) enqueue(p *proposal, notLeader func() *registry.Error) *registry
 	case r.queue <- p:
 		return nil
 	default:
+		r.overloaded.Inc()
 		return registry.Errorf(registry.CodeOverloaded, registry.Fields{RetryAfterMs: new(uint64(retryHintMs))},
 			"the leader has %d writes waiting: nothing was done, try again after %d ms", maxQueued, retryHintMs)
 	}
@@ -200,8 +204,12 @@ func (p *proposer) propose() {
 		return
 	}
 	entry := fsm.AppendEntry(nil, p.reign.term, p.reign.clock.stampMs(), len(p.batch), p.commands)
+	begin := time.Now()
 	future := p.node.raft.Apply(entry, enqueueWait)
 	result, err := p.node.entryResult(future)
+	p.node.metrics.batchCommands.Observe(float64(len(p.batch)))
+	p.node.metrics.batchBytes.Observe(float64(len(entry)))
+	p.node.metrics.commitSeconds.Observe(time.Since(begin).Seconds())
 	p.watchTransfer(future.Error())
 	for i, proposed := range p.batch {
 		if err != nil {
@@ -225,7 +233,7 @@ func (p *proposer) watchTransfer(err error) {
 		p.refusedSince = time.Now()
 	}
 	if stuck := time.Since(p.refusedSince); stuck > maxFatalTerms*p.node.config.Timing.Election {
-		p.node.fatal(fmt.Errorf("raft has refused every write for %v because of a leadership transfer that does not end: restart this node", stuck.Round(time.Millisecond)))
+		p.node.fatalAlarm(watchdogTransfer, fmt.Errorf("raft has refused every write for %v because of a leadership transfer that does not end: restart this node", stuck.Round(time.Millisecond)))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -25,6 +26,9 @@ type replica struct {
 	fatal    func(error)
 	// membersChanged is called after the identity adopted new instances.
 	membersChanged func()
+	// snapshotTaken is called when a snapshot begins.
+	snapshotTaken func()
+	metrics       *metrics
 
 	applied atomic.Uint64
 	waiters waiters
@@ -47,7 +51,12 @@ func (r *replica) Apply(entry *raft.Log) any {
 	if r.broken.Load() {
 		return errBroken
 	}
+	begin := time.Now()
 	result, err := r.machine.Apply(entry.Index, entry.Term, entry.Data)
+	r.metrics.applySeconds.Observe(time.Since(begin).Seconds())
+	if result.Refused {
+		r.metrics.refusedEntries.Inc()
+	}
 	if err == nil && result.MembersChanged {
 		err = r.adoptMembers()
 	}
@@ -79,7 +88,8 @@ func (r *replica) Snapshot() (raft.FSMSnapshot, error) {
 	if r.broken.Load() {
 		return nil, errBroken
 	}
-	return persister{r.machine.Snapshot()}, nil
+	r.snapshotTaken()
+	return persister{r.machine.Snapshot(), r}, nil
 }
 
 // Restore implements raft.FSM.
@@ -88,9 +98,11 @@ func (r *replica) Restore(source io.ReadCloser) error {
 	if r.broken.Load() {
 		return errBroken
 	}
-	if err := r.machine.Restore(source); err != nil {
+	begin := time.Now()
+	if err := r.machine.Restore(&countedReader{reader: source, logger: r.logger}); err != nil {
 		return err
 	}
+	r.metrics.snapshots.WithLabelValues("restore").Observe(time.Since(begin).Seconds())
 	if err := r.adoptMembers(); err != nil {
 		return err
 	}
@@ -142,18 +154,48 @@ func (r *replica) awaitApplied(ctx context.Context, index uint64) error {
 }
 
 // persister writes a frozen state into raft's snapshot sink.
-type persister struct{ snapshot *fsm.Snapshot }
+type persister struct {
+	snapshot *fsm.Snapshot
+	replica  *replica
+}
 
 // Persist implements raft.FSMSnapshot.
 func (p persister) Persist(sink raft.SnapshotSink) error {
+	begin := time.Now()
 	if err := p.snapshot.Write(sink); err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
-	return sink.Close()
+	err := sink.Close()
+	p.replica.metrics.snapshots.WithLabelValues("write").Observe(time.Since(begin).Seconds())
+	return err
 }
 
 // Release implements raft.FSMSnapshot: a frozen state needs no release.
 func (persister) Release() {}
+
+// restoreLogInterval is how often a long restore says how far it is.
+const restoreLogInterval = 2 * time.Second
+
+// countedReader tells the log how far a restore is.
+type countedReader struct {
+	reader io.Reader
+	logger *slog.Logger
+	bytes  int64
+	logged time.Time
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.reader.Read(p)
+	c.bytes += int64(n)
+	if c.logged.IsZero() {
+		c.logged = time.Now()
+	}
+	if time.Since(c.logged) >= restoreLogInterval {
+		c.logged = time.Now()
+		c.logger.Info("restoring a snapshot", "bytes_read", c.bytes)
+	}
+	return n, err
+}
 
 // waiters are those who wait for the state machine to reach an index. There
 // are few at a time, and most wait for the same indexes.

@@ -62,7 +62,7 @@ func (n *Node) takeOver(ctx context.Context) {
 	if !ok {
 		return
 	}
-	r := newReign(term, newLeaderClock(n.config.Clock, result.ClockMs))
+	r := newReign(term, newLeaderClock(n.config.Clock, result.ClockMs), n.metrics.overloaded)
 	r.confirms = newConfirmations(n, term, r.ended)
 	n.reign.Store(r)
 	if ctx.Err() != nil {
@@ -70,6 +70,7 @@ func (n *Node) takeOver(ctx context.Context) {
 	}
 	n.identity.setIntroduce(n.introduceMember)
 	n.logger.Info("serving as leader", "term", term, "revision", result.Revision)
+	n.metrics.takeovers.Inc()
 	n.signalServing()
 	p := &proposer{node: n, reign: r}
 	p.run()
@@ -131,7 +132,7 @@ func (n *Node) proposeTakeover(ctx context.Context) (*fsm.EntryResult, uint64, b
 				return nil, 0, false
 			case <-time.After(limit / 10):
 				if stuck := progress.stuckFor(); stuck > limit && n.raft.State() == raft.Leader {
-					n.fatal(fmt.Errorf("the takeover of term %d was not applied and nothing moved for %v: restart this node", term, stuck.Round(time.Millisecond)))
+					n.fatalAlarm(watchdogTakeover, fmt.Errorf("the takeover of term %d was not applied and nothing moved for %v: restart this node", term, stuck.Round(time.Millisecond)))
 					return nil, 0, false
 				}
 			}
@@ -142,7 +143,7 @@ func (n *Node) proposeTakeover(ctx context.Context) (*fsm.EntryResult, uint64, b
 		}
 		n.logger.Warn("takeover refused", "term", term, "error", refusal)
 		if stuck := progress.stuckFor(); stuck > limit && n.raft.State() == raft.Leader {
-			n.fatal(fmt.Errorf("raft has refused the takeover for %v: restart this node", stuck.Round(time.Millisecond)))
+			n.fatalAlarm(watchdogTakeover, fmt.Errorf("raft has refused the takeover for %v: restart this node", stuck.Round(time.Millisecond)))
 			return nil, 0, false
 		}
 		select {
