@@ -103,9 +103,6 @@ func (c *Client) try(ctx context.Context, k kind, request proto.Message, invoke 
 
 	end := time.Now().Add(c.options.retryTimeout)
 	for tries := 1; ; tries++ {
-		if c.ctx.Err() != nil {
-			return registry.Errorf(registry.CodeNoLeader, registry.Fields{}, "nothing was sent: the client is closed")
-		}
 		target := c.targets.pick(follow)
 		failed, answered := c.attempt(ctx, k, target, request, info, invoke)
 		if failed == nil {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/holdfast-registry/holdfast/registry"
@@ -147,9 +149,14 @@ func TestNothingWasSent(t *testing.T) {
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", addr)
 		}
-		c := mustDial(t, []string{hole, node.addr}, WithAttemptTimeout(2*time.Second), WithDialOptions(grpc.WithContextDialer(dialer)))
+		const timeout = 2 * time.Second
+		c := mustDial(t, []string{hole, node.addr}, WithAttemptTimeout(timeout), WithDialOptions(grpc.WithContextDialer(dialer)))
+		began := time.Now()
 		if err := writeCall(t.Context(), c); err != nil {
 			t.Fatal(err)
+		}
+		if took := time.Since(began); took >= timeout {
+			t.Errorf("connecting took %s, all of a try", took)
 		}
 		mustHave(t, []*fakeNode{node}, 1)
 	})
@@ -225,6 +232,20 @@ func TestSentAndNotAnswered(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		err := writeCall(ctx, c)
+		mustBe(t, err, registry.CodeOutcomeUnknown)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v does not match context.DeadlineExceeded", err)
+		}
+	})
+	t.Run("ServerThatIsEarlierAtTheDeadlineMakesNoDifference", func(t *testing.T) {
+		node := newFakeNode(t, func(ctx context.Context, _ proto.Message) (proto.Message, registry.AnswerInfo, error) {
+			deadline, _ := ctx.Deadline()
+			<-time.After(time.Until(deadline) - deadlineSlack/2)
+			return nil, registry.AnswerInfo{}, status.Error(codes.Canceled, "cut off")
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		err := writeCall(ctx, mustDial(t, []string{node.addr}))
 		mustBe(t, err, registry.CodeOutcomeUnknown)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v does not match context.DeadlineExceeded", err)

@@ -262,6 +262,7 @@ func TestAcceptorRefusesByHand(t *testing.T) {
 			if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
 				t.Fatalf("%v after the answer, want EOF", err)
 			}
+			mustWrite(t, conn, "still read")
 		})
 	}
 }
