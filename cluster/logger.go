@@ -16,6 +16,10 @@ func RaftLogger(logger *slog.Logger) hclog.Logger {
 	return out
 }
 
+// closedStream is what raft's transport says when a peer, or this node, closes
+// a connection in an orderly way.
+const closedStream = "failed to decode incoming command"
+
 type slogSink struct{ logger *slog.Logger }
 
 // Accept implements hclog.SinkAdapter.
@@ -27,7 +31,12 @@ func (s slogSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	case hclog.Warn:
 		at = slog.LevelWarn
 	case hclog.Error:
-		at = slog.LevelError
+		// What raft calls an error, such as a peer that is down, is part of
+		// its life: what needs somebody to act, the watchdogs say.
+		at = slog.LevelWarn
+	}
+	if msg == closedStream {
+		at = slog.LevelDebug
 	}
 	for i := range args {
 		// hclog formats such a value only when it prints it.
