@@ -79,7 +79,7 @@ func checkJSONDepth(field string, raw JSON, maxDepth int) error {
 		return invalid(field, "%s is missing", field)
 	}
 	if len(raw) > MaxJSONBytes {
-		return tooLarge(field, MaxJSONBytes, len(raw))
+		return tooLarge(field, "bytes", MaxJSONBytes, len(raw))
 	}
 	if err := checkText(raw, maxDepth); err != nil {
 		return refuseJSON(field, err)

@@ -48,7 +48,7 @@ func selectText(field string, s *Selector, payload JSON) (string, error) {
 		}
 	}
 	if err == nil && len(text) > MaxMaterialisedBytes {
-		err = tooLarge(field, MaxMaterialisedBytes, len(text))
+		err = tooLarge(field, "bytes", MaxMaterialisedBytes, len(text))
 	}
 	return text, err
 }
@@ -71,12 +71,12 @@ func expand(s *Selector, payload JSON) (string, error) {
 		}
 		// At most 2^20 holes of at most 2^20 bytes: no overflow.
 		if size := len(text) + count*(len(value)-len(hole)); size > MaxMaterialisedBytes {
-			return "", tooLarge("template", MaxMaterialisedBytes, size)
+			return "", tooLarge("template", "bytes", MaxMaterialisedBytes, size)
 		}
 		text = strings.ReplaceAll(text, hole, value)
 	}
 	if len(text) > MaxMaterialisedBytes {
-		return "", tooLarge("template", MaxMaterialisedBytes, len(text))
+		return "", tooLarge("template", "bytes", MaxMaterialisedBytes, len(text))
 	}
 	return text, nil
 }

@@ -81,7 +81,7 @@ func materialiseOutput(eventType string, spec *TerminalSpec, payload JSON) (Proc
 		return ProcessAwaitOutput{}, err
 	}
 	if len(value) > MaxMaterialisedBytes {
-		return ProcessAwaitOutput{}, tooLarge("await_output", MaxMaterialisedBytes, len(value))
+		return ProcessAwaitOutput{}, tooLarge("await_output", "bytes", MaxMaterialisedBytes, len(value))
 	}
 	output, err := ParseAwaitOutput(value)
 	if err != nil {
@@ -107,7 +107,7 @@ func wrapOutput(state ProcessState, value JSON) (ProcessAwaitOutput, error) {
 		return ProcessAwaitOutput{}, err
 	}
 	if len(text) > MaxMaterialisedBytes {
-		return ProcessAwaitOutput{}, tooLarge("await_output.message", MaxMaterialisedBytes, len(text))
+		return ProcessAwaitOutput{}, tooLarge("await_output.message", "bytes", MaxMaterialisedBytes, len(text))
 	}
 	output := ProcessAwaitOutput{Kind: OutputCancelled, Message: text}
 	if !isAbsent(value) {

@@ -15,9 +15,9 @@ func invalid(field, format string, args ...any) *Error {
 	return Errorf(CodeInvalidArgument, Fields{Field: field}, format, args...)
 }
 
-func tooLarge(field string, limit, value int) *Error {
+func tooLarge(field, unit string, limit, value int) *Error {
 	l, v := uint64(limit), uint64(value)
-	return Errorf(CodeTooLarge, Fields{Field: field, Limit: &l, Value: &v}, "%s is %d, over the limit of %d", field, value, limit)
+	return Errorf(CodeTooLarge, Fields{Field: field, Limit: &l, Value: &v}, "%s is %d %s, over the limit of %d", field, value, unit, limit)
 }
 
 // overLimit refuses a number that is no size.
@@ -70,7 +70,7 @@ func ValidateString(field, s string) error { return validateText(field, s, MaxSt
 
 func validateText(field, s string, limit int) error {
 	if len(s) > limit {
-		return tooLarge(field, limit, len(s))
+		return tooLarge(field, "bytes", limit, len(s))
 	}
 	if !utf8.ValidString(s) {
 		return invalid(field, "%s is not valid UTF-8", field)

@@ -113,7 +113,7 @@ func validateParts(r *ProcessRegistration) error {
 		return err
 	}
 	if len(r.EventTypes) > MaxEventTypes {
-		return tooLarge("event_types", MaxEventTypes, len(r.EventTypes))
+		return tooLarge("event_types", "entries", MaxEventTypes, len(r.EventTypes))
 	}
 	for i := range r.EventTypes {
 		if err := validateEventType(i, &r.EventTypes[i]); err != nil {
@@ -256,10 +256,10 @@ func (c *selectorCheck) optional(at string, s *Selector) error {
 
 func (c *selectorCheck) selector(at string, s *Selector, depth int) error {
 	if depth > MaxSelectorDepth {
-		return tooLarge(at, MaxSelectorDepth, depth)
+		return tooLarge(at, "levels deep", MaxSelectorDepth, depth)
 	}
 	if c.count++; c.count > MaxSelectorsPerEventType {
-		return tooLarge(c.root, MaxSelectorsPerEventType, c.count)
+		return tooLarge(c.root, "selectors", MaxSelectorsPerEventType, c.count)
 	}
 	switch s.Kind {
 	case SelectPayload:
