@@ -75,6 +75,9 @@ func (s *state) applyRegisterProcess(c *RegisterProcess) Result {
 		return Result{Refusal: registry.Errorf(registry.CodeAlreadyExists, fields,
 			"process `%s` registration hash conflict: existing %s, new %s", p.record.ID, fields.ExistingHash, fields.NewHash)}
 	}
+	if refusal := s.checkWakeTarget(c.record.WakeTarget); refusal != nil {
+		return Result{Refusal: refusal}
+	}
 	row := &process{record: c.record, hash: c.Hash, index: new(eventIndex)}
 	row.record.RegistrationHash = hexHash(c.Hash)
 	row.record.CreatedAtMs, row.record.UpdatedAtMs = s.ClockMs, s.ClockMs
@@ -82,6 +85,20 @@ func (s *state) applyRegisterProcess(c *RegisterProcess) Result {
 	row.record.Life = row.record.Revision
 	s.put(nil, row)
 	return Result{Process: &row.record}
+}
+
+// checkWakeTarget refuses one process too many whose wakes go to a session.
+// Spec A16.
+func (s *state) checkWakeTarget(target *registry.SessionScope) *registry.Error {
+	if target == nil || s.wakeTargets[target.SessionID] == nil {
+		return nil
+	}
+	value, limit := uint64(s.wakeTargets[target.SessionID].Len())+1, uint64(registry.MaxWakeTargetsPerSession)
+	if value <= limit {
+		return nil
+	}
+	return registry.Errorf(registry.CodeTooLarge, registry.Fields{Field: "wake_target", Limit: &limit, Value: &value, SessionID: target.SessionID},
+		"session `%s` is the wake target of %d processes, which is the limit: delete its state, or use another session", target.SessionID, limit)
 }
 
 func (s *state) applyRecordFirstStarted(c Command, body *RecordFirstStarted) Result {

@@ -16,7 +16,7 @@ func (m *Machine) CheckConsistency() error {
 func (s *state) checkConsistency() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	running, held := 0, 0
+	running, held, live := 0, 0, 0
 	fencings := map[uint64]string{}
 	s.processes.Scan(func(id string, p *process) bool {
 		r := &p.record
@@ -33,6 +33,9 @@ func (s *state) checkConsistency() error {
 		}
 		if p.lease.held {
 			held++
+		}
+		if s.live(p.lease) {
+			live++
 		}
 		if f := p.lease.fencing; f > s.Fencing {
 			fail("%q: fencing %d is beyond the counter %d", id, f, s.Fencing)
@@ -54,6 +57,13 @@ func (s *state) checkConsistency() error {
 	}
 	if held != s.leaseEnds.Len() {
 		fail("%d held leases, leaseEnds has %d", held, s.leaseEnds.Len())
+	}
+	if live != s.liveLeases {
+		fail("%d live leases, counted %d", live, s.liveLeases)
+	}
+	want := Counts{Processes: s.processes.Len(), Running: running, HeldLeases: held, LiveLeases: live}
+	if got := (View{s}).Counts(); got != want {
+		fail("counts %+v, there are %+v", got, want)
 	}
 	return errors.Join(errs...)
 }

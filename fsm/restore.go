@@ -16,33 +16,20 @@ import (
 // readSnapshot reads a whole snapshot into a new state. Anything that is not
 // exactly what Write would have written is an error.
 func readSnapshot(r io.Reader) (*state, error) {
-	header := make([]byte, len(snapshotMagic)+2)
-	if _, err := io.ReadFull(r, header); err != nil {
-		return nil, fmt.Errorf("read snapshot: header: %w", err)
-	}
-	if string(header[:len(snapshotMagic)]) != snapshotMagic {
-		return nil, errors.New("read snapshot: this is not a snapshot of holdfast")
-	}
-	if version := binary.BigEndian.Uint16(header[len(snapshotMagic):]); version != snapshotVersion {
-		return nil, fmt.Errorf("read snapshot: version %d, this program reads %d", version, snapshotVersion)
-	}
-	decompressor, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
-	if err != nil {
-		return nil, fmt.Errorf("read snapshot: %w", err)
-	}
-	defer decompressor.Close()
 	l := &stateLoader{state: newState()}
-	if err := l.readFrames(bufio.NewReaderSize(decompressor, 256<<10)); err != nil {
-		return nil, fmt.Errorf("read snapshot: frame %d: %w", l.count+1, err)
+	if err := l.readAll(r, l.load); err != nil {
+		return nil, err
+	}
+	if err := l.finishRow(); err != nil {
+		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
 	return l.state, nil
 }
 
 // stateLoader builds a state frame by frame.
 type stateLoader struct {
+	frameReader
 	state *state
-	crc   uint32
-	count uint64
 	// row is the process whose events are being read; missing is how many are
 	// still to come, terminal the sequence of the one that ended it.
 	row      *process
@@ -50,7 +37,38 @@ type stateLoader struct {
 	terminal uint64
 }
 
-func (l *stateLoader) readFrames(r io.Reader) error {
+// frameReader takes a snapshot apart and checks all that can be checked
+// without knowing what is in the frames.
+type frameReader struct {
+	crc   uint32
+	count uint64
+}
+
+// readAll hands every frame of a snapshot, but for the end frame, to load. The
+// payload is used again for the next frame.
+func (f *frameReader) readAll(r io.Reader, load func(frame byte, payload []byte) error) error {
+	header := make([]byte, len(snapshotMagic)+2)
+	if _, err := io.ReadFull(r, header); err != nil {
+		return fmt.Errorf("read snapshot: header: %w", noEOF(err))
+	}
+	if string(header[:len(snapshotMagic)]) != snapshotMagic {
+		return errors.New("read snapshot: this is not a snapshot of holdfast")
+	}
+	if version := binary.BigEndian.Uint16(header[len(snapshotMagic):]); version != snapshotVersion {
+		return fmt.Errorf("read snapshot: version %d, this program reads %d", version, snapshotVersion)
+	}
+	decompressor, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+	if err != nil {
+		return fmt.Errorf("read snapshot: %w", err)
+	}
+	defer decompressor.Close()
+	if err := f.readFrames(bufio.NewReaderSize(decompressor, 256<<10), load); err != nil {
+		return fmt.Errorf("read snapshot: frame %d: %w", f.count+1, err)
+	}
+	return nil
+}
+
+func (f *frameReader) readFrames(r io.Reader, load func(frame byte, payload []byte) error) error {
 	var header [frameHeaderBytes]byte
 	var payload []byte
 	for {
@@ -61,7 +79,7 @@ func (l *stateLoader) readFrames(r io.Reader) error {
 		if length > maxFrameBytes {
 			return fmt.Errorf("%d bytes long, the limit is %d", length, maxFrameBytes)
 		}
-		if uint32(cap(payload)) < length {
+		if true {
 			payload = make([]byte, length)
 		}
 		payload = payload[:length]
@@ -69,13 +87,16 @@ func (l *stateLoader) readFrames(r io.Reader) error {
 			return noEOF(err)
 		}
 		if header[0] == frameEnd {
-			return l.end(r, payload)
+			return f.end(r, payload)
 		}
-		if err := l.load(header[0], payload); err != nil {
+		if (f.count == 0) != (header[0] == frameCounters) {
+			return errors.New("the counters must come first, and once")
+		}
+		if err := load(header[0], payload); err != nil {
 			return err
 		}
-		l.crc = crc32.Update(crc32.Update(l.crc, castagnoli, header[:]), castagnoli, payload)
-		l.count++
+		f.crc = crc32.Update(crc32.Update(f.crc, castagnoli, header[:]), castagnoli, payload)
+		f.count++
 	}
 }
 
@@ -87,20 +108,17 @@ func noEOF(err error) error {
 	return err
 }
 
-func (l *stateLoader) end(r io.Reader, payload []byte) error {
+func (f *frameReader) end(r io.Reader, payload []byte) error {
 	if len(payload) != endFrameBytes {
 		return fmt.Errorf("end frame of %d bytes", len(payload))
 	}
-	if count := binary.BigEndian.Uint64(payload); count != l.count {
-		return fmt.Errorf("the end frame tells of %d frames, read %d", count, l.count)
+	if count := binary.BigEndian.Uint64(payload); count != f.count {
+		return fmt.Errorf("the end frame tells of %d frames, read %d", count, f.count)
 	}
-	if crc := binary.BigEndian.Uint32(payload[8:]); crc != l.crc {
-		return fmt.Errorf("checksum %08x, computed %08x", crc, l.crc)
+	if crc := binary.BigEndian.Uint32(payload[8:]); crc != f.crc {
+		return fmt.Errorf("checksum %08x, computed %08x", crc, f.crc)
 	}
-	if err := l.finishRow(); err != nil {
-		return err
-	}
-	if l.count == 0 {
+	if f.count == 0 {
 		return errors.New("the counters are missing")
 	}
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
@@ -110,9 +128,6 @@ func (l *stateLoader) end(r io.Reader, payload []byte) error {
 }
 
 func (l *stateLoader) load(frame byte, payload []byte) error {
-	if (l.count == 0) != (frame == frameCounters) {
-		return errors.New("the counters must come first, and once")
-	}
 	switch frame {
 	case frameCounters:
 		var stored storedCounters

@@ -87,6 +87,8 @@ type state struct {
 	// The indexes are derived from the tables and never part of a snapshot.
 	nonTerminal *btree.Set[string]
 	leaseEnds   *btree.BTreeG[leaseEnd]
+	// wakeTargets holds, by session id, the processes whose wakes go there.
+	wakeTargets map[string]*btree.Set[string]
 	// liveLeases is how many of leaseEnds are not over yet.
 	liveLeases int
 }
@@ -96,6 +98,7 @@ func newState() *state {
 		processes:   new(btree.Map[string, *process]),
 		members:     new(btree.Map[string, string]),
 		nonTerminal: new(btree.Set[string]),
+		wakeTargets: make(map[string]*btree.Set[string]),
 		leaseEnds: btree.NewBTreeGOptions(func(a, b leaseEnd) bool {
 			if a.endMs != b.endMs {
 				return a.endMs < b.endMs
@@ -116,6 +119,26 @@ func (s *state) freeze() *frozen {
 	return &frozen{counters: s.counters, processes: s.processes.Copy(), members: s.members.Copy()}
 }
 
+// setWakeTarget moves a process from one target session to another; nil is
+// none.
+func (s *state) setWakeTarget(processID string, before, after *registry.SessionScope) {
+	if before != nil {
+		targets := s.wakeTargets[before.SessionID]
+		targets.Delete(processID)
+		if targets.Len() == 0 {
+			delete(s.wakeTargets, before.SessionID)
+		}
+	}
+	if after != nil {
+		targets := s.wakeTargets[after.SessionID]
+		if targets == nil {
+			targets = new(btree.Set[string])
+			s.wakeTargets[after.SessionID] = targets
+		}
+		targets.Insert(processID)
+	}
+}
+
 // put stores a new version of a row and keeps the indexes in step. old is the
 // version it replaces, nil for a new row.
 func (s *state) put(old, row *process) {
@@ -128,6 +151,13 @@ func (s *state) put(old, row *process) {
 		} else {
 			s.nonTerminal.Delete(id)
 		}
+	}
+	var targetBefore *registry.SessionScope
+	if old != nil {
+		targetBefore = old.record.WakeTarget
+	}
+	if targetBefore != row.record.WakeTarget {
+		s.setWakeTarget(id, targetBefore, row.record.WakeTarget)
 	}
 	var before, after leaseEnd
 	if old != nil && old.lease.held {
