@@ -79,7 +79,7 @@ func (f *frameReader) readFrames(r io.Reader, load func(frame byte, payload []by
 		if length > maxFrameBytes {
 			return fmt.Errorf("%d bytes long, the limit is %d", length, maxFrameBytes)
 		}
-		if true {
+		if uint32(cap(payload)) < length {
 			payload = make([]byte, length)
 		}
 		payload = payload[:length]
