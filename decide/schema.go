@@ -59,6 +59,9 @@ func (c *schemaCache) compile(schema registry.JSON) (*jsonschema.Schema, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDialect(document); err != nil {
+		return nil, err
+	}
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft2020)
 	compiler.UseLoader(noReferences{})
@@ -80,6 +83,20 @@ func (c *schemaCache) compile(schema registry.JSON) (*jsonschema.Schema, error) 
 	}
 	c.compiled[string(schema)] = compiled
 	return compiled, nil
+}
+
+// dialect is the only one that schemas may be written in. Spec A11.
+const dialect = "https://json-schema.org/draft/2020-12/schema"
+
+// checkDialect refuses a schema that names another dialect, in which the same
+// words would mean something else.
+func checkDialect(document any) error {
+	object, _ := document.(map[string]any)
+	named, ok := object["$schema"]
+	if !ok || named == dialect || named == dialect+"#" {
+		return nil
+	}
+	return fmt.Errorf("$schema is %v, not %s", named, dialect)
 }
 
 // check tells why a payload does not fit a schema.

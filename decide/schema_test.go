@@ -14,6 +14,7 @@ func TestSchemasThatAreRefusedAtRegistration(t *testing.T) {
 		{"a reference to a file", `{"$ref":"file:///etc/passwd"}`},
 		{"a reference that an own id makes remote", `{"$id":"http://example.com/a","$ref":"b"}`},
 		{"a dynamic reference to another host", `{"properties":{"a":{"$dynamicRef":"http://example.com/schema"}}}`},
+		{"an older dialect", `{"$schema":"http://json-schema.org/draft-07/schema#"}`},
 		{"a dialect from another host", `{"$schema":"http://example.com/dialect"}`},
 		{"a reference to nothing", `{"$ref":"#/$defs/none"}`},
 		{"an unknown type", `{"type":"text"}`},
@@ -46,6 +47,7 @@ func TestPayloadsAgainstSchemas(t *testing.T) {
 	}{
 		{"the any-schema takes anything", `{}`, `[null]`, true},
 		{"so does true", `true`, `1`, true},
+		{"the dialect may be named", `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"string"}`, `"x"`, true},
 		{"false takes nothing", `false`, `1`, false},
 		{"a required property", `{"type":"object","required":["n"]}`, `{"n":null}`, true},
 		{"a missing property", `{"type":"object","required":["n"]}`, `{"m":1}`, false},

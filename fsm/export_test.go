@@ -16,7 +16,7 @@ func (m *Machine) CheckConsistency() error {
 func (s *state) checkConsistency() error {
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	running, held, live := 0, 0, 0
+	running, held, live, targeting, targets := 0, 0, 0, 0, 0
 	fencings := map[uint64]string{}
 	s.processes.Scan(func(id string, p *process) bool {
 		r := &p.record
@@ -37,6 +37,12 @@ func (s *state) checkConsistency() error {
 		if s.live(p.lease) {
 			live++
 		}
+		if target := r.WakeTarget; target != nil {
+			targeting++
+			if set := s.wakeTargets[target.SessionID]; set == nil || !set.Contains(id) {
+				fail("%q: not among the processes that wake session %q", id, target.SessionID)
+			}
+		}
 		if f := p.lease.fencing; f > s.Fencing {
 			fail("%q: fencing %d is beyond the counter %d", id, f, s.Fencing)
 		} else if other, ok := fencings[f]; f > 0 && ok {
@@ -54,6 +60,12 @@ func (s *state) checkConsistency() error {
 	})
 	if running != s.nonTerminal.Len() {
 		fail("%d running rows, nonTerminal has %d", running, s.nonTerminal.Len())
+	}
+	for _, set := range s.wakeTargets {
+		targets += set.Len()
+	}
+	if targeting != targets {
+		fail("%d rows with a wake target, wakeTargets has %d", targeting, targets)
 	}
 	if held != s.leaseEnds.Len() {
 		fail("%d held leases, leaseEnds has %d", held, s.leaseEnds.Len())
