@@ -14,10 +14,10 @@ import (
 )
 
 func (a *app) clusterCommand() *cobra.Command {
-	return noun("cluster", "Look at the cluster, and move its leadership",
+	return noun("cluster", "Look at the cluster, its leader and its members",
 		"The nodes of a cluster hold the same state; one of them leads.",
 		"  holdfast cluster status\n  holdfast cluster transfer-leadership --to n2",
-		a.clusterStatus(), a.clusterTransfer())
+		a.clusterStatus(), a.clusterTransfer(), a.clusterAdd(), a.clusterRemove())
 }
 
 // clusterReport is the status, with the state's hashes if they were asked for.
@@ -97,12 +97,7 @@ func (a *app) clusterTransfer() *cobra.Command {
 		if err := s.TransferLeadership(ctx, to); err != nil {
 			return err
 		}
-		status, err := awaitLeader(ctx, s)
-		if err != nil {
-			return fmt.Errorf("the leadership was handed over, but no new leader is known yet: %w", err)
-		}
-		report := clusterReport{ClusterStatus: status}
-		return a.emit(report, func(t *table) { statusRows(t, &report) })
+		return a.emitStatus(ctx, s)
 	})
 	return cmd
 }
@@ -148,7 +143,7 @@ func statusRows(t *table, report *clusterReport) {
 	for _, m := range report.Members {
 		cells := []string{m.ID, m.Addr, yesNo(m.Voter)}
 		if m.Error != "" {
-			cells = append(cells, "unknown: "+m.Error, "-", "-", "-", "-")
+			cells = append(cells, "unknown", "-", "-", "-", "-")
 		} else {
 			contact := time.Duration(m.LastContactMs) * time.Millisecond
 			cells = append(cells, m.Role, number(m.AppliedIndex), number(m.Revision), contact.String(), m.Version)
@@ -157,6 +152,12 @@ func statusRows(t *table, report *clusterReport) {
 			cells = append(cells, shortHash(hashes[m.ID]))
 		}
 		t.row(cells...)
+	}
+	for _, m := range report.Members {
+		if m.Error != "" {
+			t.line("")
+			t.line(m.ID + ": " + oneLine(m.Error))
+		}
 	}
 	if report.State != nil {
 		t.line("")
@@ -168,7 +169,7 @@ func statusRows(t *table, report *clusterReport) {
 func shortHash(m registry.MemberState) string {
 	switch {
 	case m.Hash == "":
-		return "unknown: " + m.Error
+		return "unknown"
 	case len(m.Hash) > 12:
 		return m.Hash[:12]
 	default:
