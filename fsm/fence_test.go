@@ -143,4 +143,7 @@ func TestAStaleOwnerIsStopped(t *testing.T) {
 		t.Errorf("%+v", done.Status)
 	}
 	r.refused(r.fenced(completion("p", success(`"stale"`)), stale.Fence()), registry.CodeFenced)
+	// Not even what would be a repeat gets past the fence.
+	r.refused(r.fenced(completion("p", success(`"fresh"`)), stale.Fence()), registry.CodeFenced)
+	r.must(r.fenced(completion("p", success(`"fresh"`)), fresh.Fence()))
 }
