@@ -88,6 +88,10 @@ type Config struct {
 	// OnMembersChange is called after instances were recorded, so that
 	// connections of refused ones can be closed.
 	OnMembersChange func()
+	// OnLeaderChange is called when this node learns of another leader or of
+	// none, and when it begins or ceases to serve as leader itself. It must not
+	// block.
+	OnLeaderChange func()
 	// Version is what the node answers as its version.
 	Version string
 }
@@ -119,6 +123,9 @@ func (c *Config) fill() error {
 	}
 	if c.OnMembersChange == nil {
 		c.OnMembersChange = func() {}
+	}
+	if c.OnLeaderChange == nil {
+		c.OnLeaderChange = func() {}
 	}
 	return nil
 }

@@ -116,17 +116,15 @@ func (n *Node) TransferLeadership(ctx context.Context, toID string) error {
 	if n.reign.Load() == nil {
 		return n.notLeader()
 	}
-	var future raft.Future
-	if toID == "" {
-		future = n.raft.LeadershipTransfer()
-	} else {
-		addr, err := n.transferTarget(toID)
+	targets := n.successors(ctx)
+	if toID != "" {
+		target, err := n.transferTarget(toID)
 		if err != nil {
 			return err
 		}
-		future = n.raft.LeadershipTransferToServer(raft.ServerID(toID), raft.ServerAddress(addr))
+		targets = []raft.Server{target}
 	}
-	err := await(ctx, future, transferTimeout)
+	_, err := n.transfer(ctx, targets)
 	n.answer(ctx, nil)
 	if err != nil {
 		return registry.Errorf(registry.CodeOverloaded, registry.Fields{RetryAfterMs: new(uint64(1000))},
@@ -135,16 +133,16 @@ func (n *Node) TransferLeadership(ctx context.Context, toID string) error {
 	return nil
 }
 
-func (n *Node) transferTarget(toID string) (addr string, err error) {
+func (n *Node) transferTarget(toID string) (raft.Server, error) {
 	if toID == n.config.ID {
-		return "", registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "to"}, "node %s leads already", toID)
+		return raft.Server{}, registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "to"}, "node %s leads already", toID)
 	}
 	for _, server := range n.servers() {
 		if string(server.ID) == toID && server.Suffrage == raft.Voter {
-			return string(server.Address), nil
+			return server, nil
 		}
 	}
-	return "", registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "to"},
+	return raft.Server{}, registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "to"},
 		"%s is not a voter of this cluster: see `cluster status`", toID)
 }
 

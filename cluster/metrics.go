@@ -61,6 +61,9 @@ func newMetrics() *metrics {
 	for _, watchdog := range watchdogNames {
 		m.alarms.WithLabelValues(watchdog)
 	}
+	for _, operation := range []string{"write", "restore"} {
+		m.snapshots.WithLabelValues(operation)
+	}
 	return m
 }
 
@@ -105,6 +108,7 @@ var gauges = []gauge{
 	newGauge("raft_last_contact_seconds", "Time since this node heard from the leader, 0 on the leader.", func(r *reading) float64 { return float64(r.node.lastContactMs()) / 1000 }),
 	newGauge("raft_voters", "Voters in the latest configuration.", func(r *reading) float64 { return float64(r.voters) }),
 	newGauge("fsm_applied_index", "Last log index that the state machine has seen.", func(r *reading) float64 { return float64(r.node.replica.applied.Load()) }),
+	newGauge("log_bytes_since_snapshot", "Bytes appended to the log since the last snapshot began, or since the start.", func(r *reading) float64 { return float64(r.node.log.bytes.Load()) }),
 	newGauge("proposer_queue_length", "Writes that wait to be proposed.", func(r *reading) float64 {
 		if reign := r.node.reign.Load(); reign != nil {
 			return float64(len(reign.queue))

@@ -36,6 +36,7 @@ type Node struct {
 	// reign is set while this node serves as leader.
 	reign       atomic.Pointer[reign]
 	introducing atomic.Bool
+	handingOver atomic.Bool
 
 	closing    chan struct{}
 	closeOnce  sync.Once
@@ -86,8 +87,9 @@ func Open(config Config) (*Node, error) {
 	if n.raft, err = raft.NewRaft(rc, n.replica, n.log, config.Storage.bolt, config.Storage.snapshots, transport); err != nil {
 		return nil, fmt.Errorf("start raft: %w", err)
 	}
-	n.background.Add(3)
+	n.background.Add(4)
 	go n.followLeadership(leadership)
+	go n.observeLeader()
 	go n.watchLog()
 	go n.watchLag()
 	return n, nil
@@ -174,6 +176,7 @@ func (n *Node) signalServing() {
 	defer n.servingMu.Unlock()
 	close(n.serving)
 	n.serving = make(chan struct{})
+	n.config.OnLeaderChange()
 }
 
 // answer fills in the caller's answer info: from the entry that the call

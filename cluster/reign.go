@@ -37,9 +37,10 @@ type reign struct {
 	ended    chan struct{}
 	confirms *confirmations
 
-	mu     sync.Mutex
-	closed bool
-	queue  chan *proposal
+	mu sync.Mutex
+	// paused refuses proposals while leadership is handed over.
+	closed, paused bool
+	queue          chan *proposal
 	// overloaded counts refusals of a full queue.
 	overloaded prometheus.Counter
 }
@@ -89,6 +90,9 @@ func (r *reign) enqueue(p *proposal, notLeader func() *registry.Error) *registry
 	defer r.mu.Unlock()
 	if r.closed {
 		return notLeader()
+	}
+	if r.paused {
+		return registry.Errorf(registry.CodeNotLeader, registry.Fields{}, "the leader is handing its leadership over: nothing was done, try again")
 	}
 	select {
 	case r.queue <- p:
@@ -166,9 +170,14 @@ func (p *proposer) tick() *proposal {
 	if !needed {
 		return nil
 	}
+	return p.node.newTick()
+}
+
+// newTick makes the proposal of a tick, nil when this node cannot go on.
+func (n *Node) newTick() *proposal {
 	command, err := fsm.AppendCommand(nil, fsm.Command{Body: &fsm.Tick{}})
 	if err != nil {
-		p.node.fatal(fmt.Errorf("encode a tick: %w", err))
+		n.fatal(fmt.Errorf("encode a tick: %w", err))
 		return nil
 	}
 	return &proposal{command: command, done: make(chan outcome, 1)}

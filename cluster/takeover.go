@@ -51,6 +51,7 @@ func (n *Node) endReign() {
 	if r := n.reign.Swap(nil); r != nil {
 		n.identity.setIntroduce(nil)
 		r.end(n.notLeader)
+		n.config.OnLeaderChange()
 	}
 }
 
