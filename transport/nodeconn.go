@@ -110,6 +110,16 @@ func (n *NodeConns) dial(id, addr string) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr, append(options, n.extra...)...)
 }
 
+// Reconnect makes connections that wait for their next attempt try at once. It
+// is to be called when a refusal may have passed.
+func (n *NodeConns) Reconnect() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, peer := range n.conns {
+		peer.conn.ResetConnectBackoff()
+	}
+}
+
 // Close closes all connections; calls on them are cancelled.
 func (n *NodeConns) Close() error {
 	n.mu.Lock()

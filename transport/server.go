@@ -61,6 +61,11 @@ type ServerConfig struct {
 	Leader LeaderConns
 	// Log gets a line for every panic in a handler; nil is slog.Default.
 	Log *slog.Logger
+	// Metrics, when set, counts the calls.
+	Metrics *Metrics
+	// Stopping, when set, ends the contexts of streams when it is closed. A
+	// graceful stop waits for streams, and theirs is no end of their own.
+	Stopping <-chan struct{}
 	// Options are further options of the gRPC server: credentials, stats
 	// handlers, keepalive. Interceptors among them see a call before it is
 	// handed on to the leader, and may return errors of the registry.
@@ -91,8 +96,21 @@ func NewServer(config ServerConfig) *Server {
 	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(wire.MaxMessageBytes),
 		grpc.MaxSendMsgSize(wire.MaxMessageBytes),
-		grpc.ChainUnaryInterceptor(calls.status, calls.recover),
+		// Stopping waits for connections that have not finished HTTP/2's
+		// handshake, and gRPC gives them two minutes.
+		grpc.ConnectionTimeout(DefaultHandshakeTimeout),
 	}
+	if config.Metrics != nil {
+		label := publicServer
+		if config.Node != nil {
+			label = nodeServer
+		}
+		options = append(options, grpc.ChainUnaryInterceptor(config.Metrics.unary(label)), grpc.ChainStreamInterceptor(config.Metrics.stream(label)))
+	}
+	if config.Stopping != nil {
+		options = append(options, grpc.ChainStreamInterceptor(endStreams(config.Stopping)))
+	}
+	options = append(options, grpc.ChainUnaryInterceptor(calls.status, calls.recover))
 	options = append(options, config.Options...)
 	options = append(options, grpc.ChainUnaryInterceptor(inner...))
 
@@ -108,6 +126,31 @@ func NewServer(config ServerConfig) *Server {
 	reflection.Register(server)
 	return server
 }
+
+// endStreams makes the contexts of streams end when stopping is closed.
+func endStreams(stopping <-chan struct{}) grpc.StreamServerInterceptor {
+	return func(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+		ctx, cancel := context.WithCancel(stream.Context())
+		defer cancel()
+		go func() {
+			select {
+			case <-stopping:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		return handle(service, endingStream{stream, ctx})
+	}
+}
+
+// endingStream is a stream with a context of its own.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements grpc.ServerStream.
+func (s endingStream) Context() context.Context { return s.ctx }
 
 // calls holds what every call of a server needs, whatever its method. Its
 // interceptors run in the order status, recover, limit, forward, answer.
