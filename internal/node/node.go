@@ -17,13 +17,12 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 
 	"github.com/holdfast-registry/holdfast/cluster"
-	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/transport"
-	"github.com/holdfast-registry/holdfast/transport/pb"
 )
 
 // Peer is a node of the first configuration.
@@ -36,8 +35,10 @@ type Config struct {
 	DataDir string
 	// Addr is where the node listens.
 	Addr string
-	// HTTPAddr is where /healthz and /readyz are served; "" for nowhere.
+	// HTTPAddr is where /healthz, /readyz and /metrics are served; "" for
+	// nowhere. Pprof serves Go's profiles under /debug/pprof/ there too.
 	HTTPAddr string
+	Pprof    bool
 	// Peers is the first configuration, the same on all its nodes. The node's
 	// own entry is the address that others reach it at. It is not looked at
 	// once there is data.
@@ -51,8 +52,19 @@ type Config struct {
 	// should end.
 	Fatal   func(error)
 	Version string
-	// Timing overrides raft's time-outs; zero values are the defaults.
+	// Timing overrides raft's time-outs, Limits those of the watchdogs; zero
+	// values are the defaults, here and below.
 	Timing cluster.Timing
+	Limits cluster.Limits
+	// SnapshotEntries is how many log entries may gather before a snapshot;
+	// SnapshotInterval is how often that is looked at; TrailingLogs is how many
+	// entries are kept behind one.
+	SnapshotEntries  uint64
+	SnapshotInterval time.Duration
+	TrailingLogs     uint64
+	// NoHandover makes the node stop without handing its leadership over, for
+	// nodes that stop together.
+	NoHandover bool
 	// WrapLogStore, when set, puts a store of the caller's around raft's log
 	// store. It is meant for fault injection.
 	WrapLogStore func(raft.LogStore) raft.LogStore
@@ -61,9 +73,6 @@ type Config struct {
 // raftTimeout bounds one RPC of raft, but for the transfer of a snapshot, which
 // gets more with its size.
 const raftTimeout = 10 * time.Second
-
-// stopGrace is how long calls under way may take when the node stops.
-const stopGrace = 5 * time.Second
 
 // Node is a running node. All methods are safe for concurrent use.
 type Node struct {
@@ -81,6 +90,17 @@ type Node struct {
 	httpAddr string
 	serving  sync.WaitGroup
 
+	metrics *prometheus.Registry
+	calls   *transport.Metrics
+	// leaderChanged wakes the health service; ready is what it said last.
+	leaderChanged chan struct{}
+	ready         atomic.Bool
+	// stopping is closed when the node begins to stop, draining when its
+	// servers do.
+	stopping, draining chan struct{}
+	// failed is set when the node reported that it cannot go on.
+	failed atomic.Bool
+
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -96,7 +116,10 @@ func Start(ctx context.Context, config Config) (_ *Node, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{config: config, logger: config.Logger}
+	n := &Node{
+		config: config, logger: config.Logger.With("node", config.ID), leaderChanged: make(chan struct{}, 1),
+		stopping: make(chan struct{}), draining: make(chan struct{}),
+	}
 	defer func() {
 		if err != nil {
 			n.abandon()
@@ -127,14 +150,20 @@ func Start(ctx context.Context, config Config) (_ *Node, err error) {
 	})
 	n.Node, err = cluster.Open(cluster.Config{
 		ID: config.ID, Addr: advertised, Bootstrap: config.Peers, Storage: n.storage,
-		Transport: n.rpc, Peers: transport.NewPeers(n.conns), Timing: config.Timing,
-		Logger: config.Logger, Fatal: config.Fatal, Version: config.Version,
-		OnMembersChange: func() { n.listener.CloseRefused() },
+		Transport: n.rpc, Peers: transport.NewPeers(n.conns), Timing: config.Timing, Limits: config.Limits,
+		SnapshotEntries: config.SnapshotEntries, SnapshotInterval: config.SnapshotInterval, TrailingLogs: config.TrailingLogs,
+		Logger: config.Logger, Fatal: n.fatal, Version: config.Version,
+		OnLeaderChange: n.wakeHealth,
+		OnMembersChange: func() {
+			n.listener.CloseRefused()
+			n.conns.Reconnect()
+		},
 	})
 	if err != nil {
 		return nil, err
 	}
 	opened.Store(n.Node)
+	n.metrics, n.calls = n.newMetrics()
 	n.serveRPC()
 	if err = n.serveHTTP(ctx); err != nil {
 		return nil, err
@@ -190,10 +219,14 @@ func (i identity) Admit(peer transport.Hello, _ bool) error {
 // one for the other nodes, where handed on calls arrive and are not handed on
 // again.
 func (n *Node) serveRPC() {
-	n.public = transport.NewServer(transport.ServerConfig{Backend: n.Node, Leader: leaderConns{n}, Log: n.logger})
-	n.internal = transport.NewServer(transport.ServerConfig{
-		Backend: n.Node, Node: n.Node, Log: n.logger, Options: transport.NodeServerOptions(),
+	n.public = transport.NewServer(transport.ServerConfig{
+		Backend: n.Node, Leader: leaderConns{n}, Log: n.logger, Metrics: n.calls, Stopping: n.draining,
 	})
+	n.internal = transport.NewServer(transport.ServerConfig{
+		Backend: n.Node, Node: n.Node, Log: n.logger, Metrics: n.calls, Options: transport.NodeServerOptions(),
+	})
+	n.setServing(false)
+	n.serving.Go(n.watchHealth)
 	for server, listener := range map[*transport.Server]net.Listener{n.public: n.listener.Public(), n.internal: n.listener.Node()} {
 		n.serving.Go(func() {
 			if err := server.Serve(listener); err != nil && !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, net.ErrClosed) {
@@ -221,127 +254,15 @@ func (l leaderConns) LeaderConn(context.Context) (grpc.ClientConnInterface, stri
 	return conn, id, addr, nil
 }
 
-// serveHTTP serves the health endpoints.
-func (n *Node) serveHTTP(ctx context.Context) error {
-	if n.config.HTTPAddr == "" {
-		return nil
-	}
-	var listen net.ListenConfig
-	socket, err := listen.Listen(ctx, "tcp", n.config.HTTPAddr)
-	if err != nil {
-		return fmt.Errorf("node %s: HTTP: %w", n.config.ID, err)
-	}
-	n.httpAddr = socket.Addr().String()
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if err := n.checkReady(ctx); err != nil {
-			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
-	n.http = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	n.serving.Go(func() {
-		if err := n.http.Serve(socket); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			n.logger.Error("HTTP server ended", "error", err)
-		}
-	})
-	return nil
-}
-
-const (
-	// readyTimeout bounds one look at readiness, readyPoll is the time between
-	// two while AwaitLeader waits.
-	readyTimeout = 2 * time.Second
-	readyPoll    = 20 * time.Millisecond
-)
-
-// checkReady makes one linearizable read, here or at the leader: a node is
-// ready when it can have one answered.
-func (n *Node) checkReady(ctx context.Context) error {
-	if _, _, self := n.Leader(); self {
-		return n.Read(ctx, func(fsm.View) {})
-	}
-	conn, leader, _, err := leaderConns{n}.LeaderConn(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := pb.NewRegistryClient(conn).GetProcessLease(ctx, &pb.GetProcessLeaseRequest{ProcessId: "readyz"}); err != nil {
-		return fmt.Errorf("leader %s: %w", leader, err)
-	}
-	return nil
-}
-
-// AwaitLeader waits until a leader answers linearizable reads through this
-// node.
-func (n *Node) AwaitLeader(ctx context.Context) error {
-	poll := time.NewTicker(readyPoll)
-	defer poll.Stop()
-	for {
-		attempt, cancel := context.WithTimeout(ctx, readyTimeout)
-		err := n.checkReady(attempt)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("no leader answers: %w", err)
-		case <-poll.C:
-		}
-	}
-}
-
 // Addr is the address that the node listens on.
 func (n *Node) Addr() string { return n.listener.Addr().String() }
 
 // HTTPAddr is where the health endpoints are, "" when they are not served.
 func (n *Node) HTTPAddr() string { return n.httpAddr }
 
-// Close stops the node: no new calls, those under way get some time, then raft
-// and the files are closed.
-func (n *Node) Close(ctx context.Context) error {
-	n.closeOnce.Do(func() { n.closeErr = n.close(ctx) })
-	return n.closeErr
-}
-
-func (n *Node) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopGrace)
-	defer cancel()
-	n.public.Health.Shutdown()
-	n.stopServer(ctx, n.public)
-	if n.http != nil {
-		if err := n.http.Shutdown(ctx); err != nil {
-			n.http.Close()
-		}
-	}
-	err := n.Node.Close()
-	n.stopServer(ctx, n.internal)
-	err = errors.Join(err, n.conns.Close(), n.rpc.Close(), n.listener.Close())
-	n.serving.Wait()
-	return errors.Join(err, n.storage.Close())
-}
-
-// stopServer lets the calls of a server end, and cuts them when the time is up.
-func (n *Node) stopServer(ctx context.Context, server *transport.Server) {
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		server.GracefulStop()
-	}()
-	select {
-	case <-stopped:
-	case <-ctx.Done():
-		server.Stop()
-		<-stopped
-	}
-}
-
 // abandon stops what a failed Start had begun.
 func (n *Node) abandon() {
+	close(n.stopping)
 	if n.public != nil {
 		n.public.Stop()
 		n.internal.Stop()
