@@ -414,6 +414,24 @@ func TestACompletionIsExactlyAnAppend(t *testing.T) {
 	}
 }
 
+// TestCompletingAgainForgivesTheTimeOfTheEvidence is A20.
+func TestCompletingAgainForgivesTheTimeOfTheEvidence(t *testing.T) {
+	r, _ := newTestRegistry(t)
+	mustRegister(t, r, job("p", `{}`, registry.EventSemanticsSpec{}))
+	complete := func(writer registry.AbandonWriter, epochMs uint64) (registry.ProcessRecord, error) {
+		evidence := &registry.AbandonEvidence{Writer: writer, EpochMs: epochMs}
+		return r.CompleteProcess(t.Context(), "p", registry.ProcessAwaitOutput{Kind: registry.OutputAbandoned, Evidence: evidence}, nil)
+	}
+	for _, epochMs := range []uint64{5, 6} {
+		record, err := complete(registry.WriterSweep, epochMs)
+		if err != nil || record.Status.AwaitOutput.Evidence.EpochMs != 5 {
+			t.Errorf("%+v (%v)", record.Status, err)
+		}
+	}
+	_, err := complete(registry.WriterOwnerDrain, 5)
+	wantCode(t, err, registry.CodeReplayConflict)
+}
+
 // frames is the hash of a machine's whole state.
 func frames(m *fsm.Machine) (string, error) { return m.Snapshot().Hash() }
 

@@ -204,8 +204,12 @@ func TestTheEventsOfAProcessAreLimitedButNeverItsEnd(t *testing.T) {
 		t.Errorf("fields %+v", f)
 	}
 	r.refused(r.do(ending("p", "done", "1", "k", success("1"))), registry.CodeTooLarge)
-	if e := r.must(r.do(completion("p", success("1")))).Process; e.Status.State != registry.StateCompleted {
-		t.Errorf("%+v", e.Status)
+	file := write(t, r.m.Snapshot())
+	for _, body := range []Body{completion("p", success("1")), ending("p", "process.completed", `{"await_output":1}`, "k", success("1"))} {
+		r.m = restored(t, file)
+		if status := r.must(r.do(body)).Process.Status; status.State != registry.StateCompleted {
+			t.Errorf("%T: %+v", body, status)
+		}
 	}
 	restored(t, write(t, r.m.Snapshot()))
 }
