@@ -55,6 +55,8 @@ const (
 	// defaultTrailingLogs outlasts the transfer of a snapshot to a slow
 	// follower, which would otherwise need another snapshot at its end.
 	defaultTrailingLogs = 131_072
+	// defaultSnapshotVerify is how often the kept snapshots are read through.
+	defaultSnapshotVerify = time.Hour
 )
 
 // Config is what a node is made of.
@@ -77,6 +79,9 @@ type Config struct {
 	SnapshotEntries  uint64
 	SnapshotInterval time.Duration
 	TrailingLogs     uint64
+	// SnapshotVerifyInterval is how often every kept snapshot is read through,
+	// to find out about a rotten disk before the snapshot is needed.
+	SnapshotVerifyInterval time.Duration
 	// Limits are when the watchdogs bark.
 	Limits Limits
 	Clock  Clock
@@ -112,6 +117,7 @@ func (c *Config) fill() error {
 	setDefault(&c.SnapshotEntries, defaultSnapshotEntries)
 	setDefault(&c.SnapshotInterval, defaultSnapshotInterval)
 	setDefault(&c.TrailingLogs, defaultTrailingLogs)
+	setDefault(&c.SnapshotVerifyInterval, defaultSnapshotVerify)
 	if c.Clock == nil {
 		c.Clock = SystemClock()
 	}

@@ -23,7 +23,7 @@ const patience = 30 * time.Second
 // testCluster is a set of nodes over raft's in-memory transport, with real
 // bolt files. Nodes ask each other through asks, where faults are injected.
 type testCluster struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string
 	mu    sync.Mutex
 	nodes map[string]*Node
@@ -37,7 +37,7 @@ type testCluster struct {
 
 // newTestCluster starts n voters n1, n2, … change, when given, alters every
 // node's configuration.
-func newTestCluster(t *testing.T, n int, change func(*Config)) *testCluster {
+func newTestCluster(t testing.TB, n int, change func(*Config)) *testCluster {
 	t.Helper()
 	c := &testCluster{
 		t: t, dir: t.TempDir(), nodes: make(map[string]*Node), wires: make(map[string]*raft.InmemTransport),
@@ -87,9 +87,18 @@ func (c *testCluster) meet() {
 // start starts a node on its folder; bootstrap is empty for one that joins.
 func (c *testCluster) start(id string, bootstrap []Peer) *Node {
 	c.t.Helper()
-	storage, err := OpenStorage(filepath.Join(c.dir, id), id)
+	n, err := c.open(id, bootstrap)
 	if err != nil {
 		c.t.Fatal(err)
+	}
+	return n
+}
+
+// open is start for a node that may refuse to start.
+func (c *testCluster) open(id string, bootstrap []Peer) (*Node, error) {
+	storage, err := OpenStorage(filepath.Join(c.dir, id), id)
+	if err != nil {
+		return nil, err
 	}
 	addr, wire := raft.NewInmemTransportWithTimeout(raft.ServerAddress("mem-"+id), 2*time.Second)
 	c.mu.Lock()
@@ -110,12 +119,12 @@ func (c *testCluster) start(id string, bootstrap []Peer) *Node {
 	}
 	n, err := Open(config)
 	if err != nil {
-		c.t.Fatal(err)
+		return nil, errors.Join(err, storage.Close())
 	}
 	c.mu.Lock()
 	c.nodes[id] = n
 	c.mu.Unlock()
-	return n
+	return n, nil
 }
 
 func (c *testCluster) stop(id string) {
@@ -252,7 +261,7 @@ func (p testPeers) StateHash(ctx context.Context, id, _ string, index uint64) (s
 	return "", errUnreachable
 }
 
-func testLogger(t *testing.T) *slog.Logger {
+func testLogger(t testing.TB) *slog.Logger {
 	if os.Getenv("HOLDFAST_TEST_LOG") == "" {
 		return slog.New(slog.DiscardHandler)
 	}
@@ -268,7 +277,7 @@ func registration(id string) registry.ProcessRegistration {
 	}
 }
 
-func mustRegister(t *testing.T, n *Node, id string) {
+func mustRegister(t testing.TB, n *Node, id string) {
 	t.Helper()
 	if _, err := n.RegisterProcess(t.Context(), registration(id)); err != nil {
 		t.Fatalf("register %s: %v", id, err)
@@ -276,7 +285,7 @@ func mustRegister(t *testing.T, n *Node, id string) {
 }
 
 // short is a context for calls that are expected not to be answered.
-func short(t *testing.T) context.Context {
+func short(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	t.Cleanup(cancel)
 	return ctx

@@ -23,6 +23,8 @@ type metrics struct {
 	installs       *prometheus.CounterVec
 	alarms         *prometheus.CounterVec
 	lag            *prometheus.GaugeVec
+
+	corruptSnapshots prometheus.Gauge
 }
 
 // secondsBuckets reach from a fast memory to a disk that is about to die.
@@ -57,6 +59,9 @@ func newMetrics() *metrics {
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "holdfast_follower_lag_entries", Help: "Log entries that a peer has yet to apply, as the leader sees it.",
 		}, []string{"peer"}),
+		corruptSnapshots: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "holdfast_snapshot_corrupt", Help: "Kept snapshots that could not be read when they were last verified.",
+		}),
 	}
 	for _, watchdog := range watchdogNames {
 		m.alarms.WithLabelValues(watchdog)
@@ -70,7 +75,7 @@ func newMetrics() *metrics {
 func (m *metrics) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		m.batchCommands, m.batchBytes, m.commitSeconds, m.applySeconds, m.appendSeconds, m.barrierSeconds,
-		m.snapshots, m.overloaded, m.refusedEntries, m.takeovers, m.installs, m.alarms, m.lag,
+		m.snapshots, m.overloaded, m.refusedEntries, m.takeovers, m.installs, m.alarms, m.lag, m.corruptSnapshots,
 	}
 }
 

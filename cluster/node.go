@@ -62,6 +62,7 @@ func Open(config Config) (*Node, error) {
 	if err := config.fill(); err != nil {
 		return nil, err
 	}
+	testConfig(&config)
 	n := &Node{
 		config:   config,
 		logger:   config.Logger.With("node", config.ID),
@@ -76,17 +77,23 @@ func Open(config Config) (*Node, error) {
 		membersChanged: config.OnMembersChange, snapshotTaken: func() { n.log.bytes.Store(0) },
 	}
 	n.Registry = decide.NewRegistry(n, registry.TierDurable, rand.Reader)
+	bad, err := (&recovery{dir: config.Storage.dir, nodeID: config.ID, snapshots: config.Storage.snapshots, log: n.log, logger: n.logger}).check()
+	if err != nil {
+		return nil, err
+	}
 	if err := n.bootstrap(); err != nil {
 		return nil, err
 	}
 	leadership := make(chan bool, 64)
 	rc := config.raftConfig()
 	rc.NotifyCh = leadership
-	var err error
 	transport := &watchedTransport{Transport: config.Transport, node: n}
 	if n.raft, err = raft.NewRaft(rc, n.replica, n.log, config.Storage.bolt, config.Storage.snapshots, transport); err != nil {
-		return nil, fmt.Errorf("start raft: %w", err)
+		return nil, errors.Join(fmt.Errorf("start raft: %w", err), n.replica.restoreFailed)
 	}
+	n.replica.started.Store(true)
+	config.Storage.snapshots.anyFrom()
+	n.background.Go(func() { n.watchSnapshots(bad) })
 	n.background.Add(4)
 	go n.followLeadership(leadership)
 	go n.observeLeader()

@@ -36,6 +36,10 @@ type replica struct {
 	// replica answers nothing any more.
 	broken atomic.Bool
 	hashes stateHashes
+	// started is set once raft has started: what is restored afterwards was
+	// sent by the leader. restoreFailed is why the start had to end.
+	started       atomic.Bool
+	restoreFailed error
 }
 
 var (
@@ -98,8 +102,25 @@ func (r *replica) Restore(source io.ReadCloser) error {
 	if r.broken.Load() {
 		return errBroken
 	}
+	if err := r.restore(source); err != nil {
+		if !r.started.Load() {
+			r.restoreFailed = err
+		}
+		return err
+	}
+	if r.started.Load() {
+		failpoint("snapshot.install.after")
+	}
+	return nil
+}
+
+func (r *replica) restore(source io.Reader) error {
 	begin := time.Now()
-	if err := r.machine.Restore(&countedReader{reader: source, logger: r.logger}); err != nil {
+	file := meteredReader{Reader: source, meter: newMeter(r.logger, "restoring a snapshot", sizeOf(source))}
+	if failpoints && r.started.Load() {
+		file.atEnd = func() { failpoint("snapshot.install.before_swap") }
+	}
+	if err := r.machine.Restore(file); err != nil {
 		return err
 	}
 	r.metrics.snapshots.WithLabelValues("restore").Observe(time.Since(begin).Seconds())
@@ -107,6 +128,7 @@ func (r *replica) Restore(source io.ReadCloser) error {
 		return err
 	}
 	r.advance(r.position().Index)
+	r.logger.Info("restored a snapshot", "index", r.applied.Load(), "bytes", file.bytes, "took", time.Since(begin).Round(time.Millisecond))
 	return nil
 }
 
@@ -161,41 +183,27 @@ type persister struct {
 
 // Persist implements raft.FSMSnapshot.
 func (p persister) Persist(sink raft.SnapshotSink) error {
+	if sink, ok := sink.(*snapshotSink); ok {
+		sink.own = true
+	}
+	failpoint("snapshot.write.begin")
 	begin := time.Now()
-	if err := p.snapshot.Write(sink); err != nil {
+	file := meteredWriter{sink, newMeter(p.replica.logger, "writing a snapshot", 0)}
+	if err := p.snapshot.Write(file); err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
-	err := sink.Close()
+	failpoint("snapshot.write.before_close")
+	if err := sink.Close(); err != nil {
+		return err
+	}
+	failpoint("snapshot.write.after_close")
 	p.replica.metrics.snapshots.WithLabelValues("write").Observe(time.Since(begin).Seconds())
-	return err
+	p.replica.logger.Info("wrote a snapshot", "index", p.snapshot.Index(), "bytes", file.bytes, "took", time.Since(begin).Round(time.Millisecond))
+	return nil
 }
 
 // Release implements raft.FSMSnapshot: a frozen state needs no release.
 func (persister) Release() {}
-
-// restoreLogInterval is how often a long restore says how far it is.
-const restoreLogInterval = 2 * time.Second
-
-// countedReader tells the log how far a restore is.
-type countedReader struct {
-	reader io.Reader
-	logger *slog.Logger
-	bytes  int64
-	logged time.Time
-}
-
-func (c *countedReader) Read(p []byte) (int, error) {
-	n, err := c.reader.Read(p)
-	c.bytes += int64(n)
-	if c.logged.IsZero() {
-		c.logged = time.Now()
-	}
-	if time.Since(c.logged) >= restoreLogInterval {
-		c.logged = time.Now()
-		c.logger.Info("restoring a snapshot", "bytes_read", c.bytes)
-	}
-	return n, err
-}
 
 // waiters are those who wait for the state machine to reach an index. There
 // are few at a time, and most wait for the same indexes.

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -20,8 +19,6 @@ import (
 // The files of a data folder.
 const (
 	logFile = "raft.db"
-	// snapshotsKept is how many snapshots stay on the disk.
-	snapshotsKept = 2
 	// lockWait is how long opening waits for another process that still holds
 	// the folder, as it does in a quick restart.
 	lockWait = 2 * time.Second
@@ -38,8 +35,9 @@ type Storage struct {
 	// own around it before the node is opened.
 	LogStore raft.LogStore
 
+	dir       string
 	bolt      *raftboltdb.BoltStore
-	snapshots raft.SnapshotStore
+	snapshots *snapshotStore
 	identity  *Identity
 }
 
@@ -64,9 +62,11 @@ func OpenStorage(dir, nodeID string) (*Storage, error) {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	path := filepath.Join(dir, logFile)
-	_, statErr := os.Stat(path)
-	if errors.Is(statErr, os.ErrNotExist) && hasSnapshots(dir) {
-		return nil, fmt.Errorf("data folder %s has snapshots but no %s: this node lost its log. "+
+	info, statErr := os.Stat(path)
+	// An empty file would be taken for a new one.
+	lost := errors.Is(statErr, os.ErrNotExist) || statErr == nil && info.Size() == 0
+	if lost && hasSnapshots(dir) {
+		return nil, fmt.Errorf("data folder %s has snapshots but no %s with anything in it: this node lost its log. "+
 			"Bring the file back, or remove the node from the cluster and join it under a new id with an empty folder", dir, logFile)
 	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
@@ -79,7 +79,7 @@ func OpenStorage(dir, nodeID string) (*Storage, error) {
 		}
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, hclog.NewNullLogger())
+	snapshots, err := openSnapshots(dir)
 	if err != nil {
 		bolt.Close()
 		return nil, fmt.Errorf("snapshot folder: %w", err)
@@ -89,11 +89,11 @@ func OpenStorage(dir, nodeID string) (*Storage, error) {
 		bolt.Close()
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
-	return &Storage{LogStore: bolt, bolt: bolt, snapshots: snapshots, identity: identity}, nil
+	return &Storage{LogStore: bolt, dir: dir, bolt: bolt, snapshots: snapshots, identity: identity}, nil
 }
 
 func hasSnapshots(dir string) bool {
-	entries, err := os.ReadDir(filepath.Join(dir, "snapshots"))
+	entries, err := os.ReadDir(filepath.Join(dir, snapshotFolder))
 	return err == nil && len(entries) > 0
 }
 

@@ -27,9 +27,11 @@ const (
 	// watchdogLag: a peer falls behind although it hears the heartbeats
 	// (hashicorp/raft issue 612).
 	watchdogLag = "follower_lag"
+	// watchdogSnapshot: a snapshot on this disk cannot be read.
+	watchdogSnapshot = "snapshot_corrupt"
 )
 
-var watchdogNames = []string{watchdogAppend, watchdogTakeover, watchdogTransfer, watchdogInstall, watchdogLag}
+var watchdogNames = []string{watchdogAppend, watchdogTakeover, watchdogTransfer, watchdogInstall, watchdogLag, watchdogSnapshot}
 
 // Limits are when the watchdogs bark. Zero values become the defaults.
 type Limits struct {
@@ -97,9 +99,11 @@ func (w *watchedLog) StoreLog(log *raft.Log) error { return w.StoreLogs([]*raft.
 
 // StoreLogs implements raft.LogStore. Raft appends from one goroutine.
 func (w *watchedLog) StoreLogs(logs []*raft.Log) error {
+	failpoint("log.append.before")
 	begin := time.Now()
 	w.since.Store(max(1, int64(begin.Sub(started))))
 	err := w.LogStore.StoreLogs(logs)
+	failpoint("log.append.after")
 	w.since.Store(0)
 	w.metrics.appendSeconds.Observe(time.Since(begin).Seconds())
 	if err == nil {

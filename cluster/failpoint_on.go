@@ -1,0 +1,90 @@
+//go:build failpoints
+
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// failpoints tells whether this program can be made to crash at named points.
+const failpoints = true
+
+// failpoint kills this process, as a crash does, when the point is armed:
+// HOLDFAST_FAILPOINT arms one from the start; the file that
+// HOLDFAST_FAILPOINT_FILE names arms the one whose name it holds, so that a
+// running node can be armed.
+//
+//	snapshot.write.begin         nothing is written of this node's own snapshot
+//	snapshot.write.middle        some of it is written
+//	snapshot.write.before_close  all is written, and not yet in place
+//	snapshot.write.after_close   it is in place, and the log not yet compacted
+//	snapshot.install.begin       nothing is written of a snapshot from the leader
+//	snapshot.install.middle      some of it is written
+//	snapshot.install.before_swap it is in place and read again, the state is the old one
+//	snapshot.install.after       the state is the new one, raft does not know yet
+//	log.append.before            entries are about to be written to the log
+//	log.append.after             they are written, nobody was told
+func failpoint(name string) {
+	if name != armedFailpoint() {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "failpoint %s: this process kills itself\n", name)
+	syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+func armedFailpoint() string {
+	if path := os.Getenv("HOLDFAST_FAILPOINT_FILE"); path != "" {
+		// No file, or none that can be read, arms nothing.
+		name, _ := os.ReadFile(path)
+		return strings.TrimSpace(string(name))
+	}
+	return os.Getenv("HOLDFAST_FAILPOINT")
+}
+
+// testConfig takes what tests of real processes set about a node:
+// HOLDFAST_TEST_SNAPSHOT_ENTRIES, _SNAPSHOT_INTERVAL and _TRAILING_LOGS make
+// snapshots frequent, and HOLDFAST_TEST_WALL_OFFSET is added to the wall clock.
+func testConfig(c *Config) {
+	number := func(name string, to *uint64) {
+		if text := os.Getenv(name); text != "" {
+			n, err := strconv.ParseUint(text, 10, 64)
+			if err != nil {
+				panic(err)
+			}
+			*to = n
+		}
+	}
+	duration := func(name string) (d time.Duration) {
+		if text := os.Getenv(name); text != "" {
+			var err error
+			if d, err = time.ParseDuration(text); err != nil {
+				panic(err)
+			}
+		}
+		return d
+	}
+	number("HOLDFAST_TEST_SNAPSHOT_ENTRIES", &c.SnapshotEntries)
+	number("HOLDFAST_TEST_TRAILING_LOGS", &c.TrailingLogs)
+	if interval := duration("HOLDFAST_TEST_SNAPSHOT_INTERVAL"); interval > 0 {
+		c.SnapshotInterval = interval
+	}
+	if offset := duration("HOLDFAST_TEST_WALL_OFFSET"); offset != 0 {
+		c.Clock = offsetClock{SystemClock(), offset}
+	}
+}
+
+// offsetClock is a clock whose wall is wrong.
+type offsetClock struct {
+	Clock
+	offset time.Duration
+}
+
+func (c offsetClock) WallMs() uint64 {
+	return uint64(int64(c.Clock.WallMs()) + c.offset.Milliseconds())
+}
