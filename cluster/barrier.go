@@ -18,6 +18,9 @@ const (
 	maxReadWait = 10 * time.Second
 	// askTimeout bounds one question to a voter.
 	askTimeout = 2 * time.Second
+	// askPatience is how long a read waits for the voters that were asked first
+	// before all others are asked too.
+	askPatience = 10 * time.Millisecond
 	// askPause is how long a voter that did not confirm is left alone.
 	askPause = 20 * time.Millisecond
 )
@@ -108,6 +111,9 @@ type waitingRead struct {
 // voter is what one voter has confirmed.
 type voter struct {
 	confirmed uint64
+	// asking is set while a question is under way; slow tells that the last
+	// one failed or took too long, so that others are asked first.
+	asking, slow bool
 	// wanted wakes the voter's goroutine.
 	wanted chan struct{}
 }
@@ -122,17 +128,24 @@ func (c *confirmations) await(ctx context.Context) error {
 	c.mu.Lock()
 	c.ticket++
 	c.waiting = append(c.waiting, waitingRead{ticket: c.ticket, done: done})
-	c.ask()
+	ticket := c.ticket
+	c.ask(false)
 	c.release()
 	c.mu.Unlock()
-	select {
-	case <-done:
-		return nil
-	case <-c.ended:
-		return c.node.notLeader()
-	case <-ctx.Done():
-		c.forget(done)
-		return ctx.Err()
+	patience := time.NewTimer(askPatience)
+	defer patience.Stop()
+	for {
+		select {
+		case <-done:
+			return nil
+		case <-c.ended:
+			return c.node.notLeader()
+		case <-patience.C:
+			c.askOthers(ticket)
+		case <-ctx.Done():
+			c.forget(done)
+			return ctx.Err()
+		}
 	}
 }
 
@@ -148,11 +161,19 @@ func (c *confirmations) forget(done chan struct{}) {
 	}
 }
 
-// ask wakes the goroutine of every voter, and starts it for a new one. The
-// lock must be held.
-func (c *confirmations) ask() {
+// ask wakes the goroutines of as many voters as make a quorum, those first
+// that have been answering, or of all voters. Who is asked decides only how
+// soon a quorum answers, never whether there is one. The lock must be held.
+func (c *confirmations) ask(all bool) {
+	var asked, slow []*voter
+	voters, own := 0, 0
 	for _, server := range c.node.servers() {
-		if server.Suffrage != raft.Voter || string(server.ID) == c.node.config.ID {
+		if server.Suffrage != raft.Voter {
+			continue
+		}
+		voters++
+		if string(server.ID) == c.node.config.ID {
+			own = 1
 			continue
 		}
 		v := c.voters[server.ID]
@@ -161,11 +182,34 @@ func (c *confirmations) ask() {
 			c.voters[server.ID] = v
 			go c.askVoter(server.ID, v)
 		}
+		if v.slow {
+			slow = append(slow, v)
+		} else {
+			asked = append(asked, v)
+		}
+	}
+	missing := voters/2 + 1 - own
+	asked = append(asked, slow...)
+	for i, v := range asked {
+		if i >= missing && !all {
+			return
+		}
 		select {
 		case v.wanted <- struct{}{}:
 		default:
 		}
 	}
+}
+
+// askOthers asks all voters, once those that were asked first have kept a read
+// waiting for too long, and prefers others from then on.
+func (c *confirmations) askOthers(ticket uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, v := range c.voters {
+		v.slow = v.slow || v.confirmed < ticket && v.asking
+	}
+	c.ask(true)
 }
 
 // askVoter asks one voter for its term as long as there are reads it has not
@@ -184,12 +228,13 @@ func (c *confirmations) askVoter(id raft.ServerID, v *voter) {
 
 // askOnce asks once, and tells whether there is more to ask for.
 func (c *confirmations) askOnce(id raft.ServerID, v *voter) bool {
+	addr, member := c.node.addressOf(id)
 	c.mu.Lock()
 	ticket := c.ticket
-	needed := len(c.waiting) > 0 && v.confirmed < c.waiting[len(c.waiting)-1].ticket
+	v.asking = member && len(c.waiting) > 0 && v.confirmed < c.waiting[len(c.waiting)-1].ticket
+	needed := v.asking
 	c.mu.Unlock()
-	addr, member := c.node.addressOf(id)
-	if !needed || !member {
+	if !needed {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
@@ -197,6 +242,10 @@ func (c *confirmations) askOnce(id raft.ServerID, v *voter) bool {
 	term, err := c.node.config.Peers.CurrentTerm(ctx, string(id), addr)
 	if err != nil || term != c.term {
 		// Another term means that this one is ending: raft will tell.
+		c.mu.Lock()
+		v.asking, v.slow = false, true
+		c.ask(true)
+		c.mu.Unlock()
 		select {
 		case <-c.ended:
 			return false
@@ -206,6 +255,7 @@ func (c *confirmations) askOnce(id raft.ServerID, v *voter) bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	v.asking, v.slow = false, false
 	v.confirmed = max(v.confirmed, ticket)
 	c.release()
 	return true

@@ -118,6 +118,36 @@ func TestANonVotersAnswerNeverConfirmsARead(t *testing.T) {
 	}
 }
 
+func TestAVoterThatKeepsAReadWaitingIsNotAskedFirstAgain(t *testing.T) {
+	c := newTestCluster(t, 3, nil)
+	leader := c.leader()
+	held := newHeldVoter()
+	t.Cleanup(func() { close(held.release) })
+	// The first voter of the configuration is asked first.
+	silent := c.others(leader)[0].config.ID
+	var mu sync.Mutex
+	asked := make(map[string]int)
+	c.interceptAsk(func(_, to string, answer func() (uint64, error)) (uint64, error) {
+		mu.Lock()
+		asked[to]++
+		mu.Unlock()
+		if to == silent {
+			return held.answer(answer)
+		}
+		return answer()
+	})
+	for range 5 {
+		if err := leader.readBarrier(t.Context()); err != nil {
+			t.Fatalf("read with one of two voters silent: %v", err)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if other := c.others(leader)[1].config.ID; asked[silent] != 1 || asked[other] < 5 {
+		t.Errorf("asked %v: want the silent voter %s once and %s for every read", asked, silent, other)
+	}
+}
+
 // blockingStore is a log store in which appends of commands stand still while
 // it is blocked.
 type blockingStore struct {
