@@ -110,13 +110,7 @@ func (c *Config) fill() error {
 	case c.Storage == nil || c.Transport == nil || c.Peers == nil:
 		return errors.New("a node needs storage, a transport and a way to ask its peers")
 	}
-	setDefault(&c.Timing.Heartbeat, defaultHeartbeat)
-	setDefault(&c.Timing.Election, defaultElection)
-	setDefault(&c.Timing.LeaderLease, defaultLeaderLease)
-	c.Limits.fill()
-	setDefault(&c.SnapshotEntries, defaultSnapshotEntries)
-	setDefault(&c.SnapshotInterval, defaultSnapshotInterval)
-	setDefault(&c.TrailingLogs, defaultTrailingLogs)
+	c.fillTunables()
 	setDefault(&c.SnapshotVerifyInterval, defaultSnapshotVerify)
 	if c.Clock == nil {
 		c.Clock = SystemClock()
@@ -134,6 +128,22 @@ func (c *Config) fill() error {
 		c.OnLeaderChange = func() {}
 	}
 	return nil
+}
+
+// Defaults are the settings that zero values become.
+func Defaults() (c Config) {
+	c.fillTunables()
+	return c
+}
+
+func (c *Config) fillTunables() {
+	setDefault(&c.Timing.Heartbeat, defaultHeartbeat)
+	setDefault(&c.Timing.Election, defaultElection)
+	setDefault(&c.Timing.LeaderLease, defaultLeaderLease)
+	c.Limits.fill()
+	setDefault(&c.SnapshotEntries, defaultSnapshotEntries)
+	setDefault(&c.SnapshotInterval, defaultSnapshotInterval)
+	setDefault(&c.TrailingLogs, defaultTrailingLogs)
 }
 
 func setDefault[T comparable](value *T, fallback T) {

@@ -54,10 +54,14 @@ type app struct {
 	startNode func(ctx context.Context, config node.Config) (runningNode, error)
 
 	// The global flags.
-	addrs    []string
-	timeout  time.Duration
-	output   string
-	logLevel string
+	addrs     []string
+	timeout   time.Duration
+	output    string
+	logLevel  string
+	logFormat string
+	// sources tells of every flag that was not given itself where its value
+	// came from; those that are not in it have their default.
+	sources map[string]source
 
 	// begun is set once a command runs: errors before that are wrong usage.
 	begun     bool
@@ -74,6 +78,7 @@ type silentError struct{ err error }
 func (e silentError) Error() string { return e.err.Error() }
 
 func (a *app) run(ctx context.Context, args []string) int {
+	a.sources = make(map[string]source)
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -162,18 +167,21 @@ Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another ow
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	a.bindGlobalFlags(root.PersistentFlags())
-	root.AddCommand(a.devCommand(), a.serveCommand(), a.processCommand(), a.eventCommand(),
+	root.AddCommand(a.devCommand(), a.serveCommand(), a.configCommand(), a.processCommand(), a.eventCommand(),
 		a.leaseCommand(), a.clusterCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }
 
 // prepare runs before every command: it takes what the flags left open from the
-// environment and checks the global flags.
+// environment and the configuration file, and checks the global flags.
 func (a *app) prepare(cmd *cobra.Command, _ []string) error {
 	if err := a.applyEnv(cmd.Flags()); err != nil {
 		return err
 	}
-	return a.checkGlobalFlags()
+	if err := a.applyFile(cmd.Flags()); err != nil {
+		return err
+	}
+	return a.blame(a.checkGlobalFlags())
 }
 
 // noun makes a command that only groups others. It is runnable because cobra

@@ -40,8 +40,8 @@ func (a *app) devCommand() *cobra.Command {
 		Short: "Run a whole cluster in one process, to try things on",
 		Long: `Runs real nodes (raft, disk, gRPC) in this one process on loopback, until Ctrl-C.
 When a leader serves it prints one line "ready: ADDRESSES" and some commands to
-try. Node i listens on --base-port + i, and for HTTP (/healthz, /readyz) on 1000
-more. Without --data-dir everything is in a temporary folder that is removed at
+try. Node i listens on --base-port + i, and for HTTP (/healthz, /readyz, /metrics) on
+1000 more. Without --data-dir everything is in a temporary folder that is removed at
 the end.`,
 		Example: "  holdfast dev\n  holdfast dev --nodes 1 --base-port 9400\n  holdfast dev --data-dir ./dev-data --log-level info",
 		Args:    cobra.NoArgs,
@@ -106,7 +106,7 @@ func (f *devFlags) checkPorts() error {
 
 // dev runs the cluster until the context ends.
 func (a *app) dev(ctx context.Context, f *devFlags) (err error) {
-	level, err := a.level(slog.LevelWarn)
+	log, err := a.logger(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,6 @@ func (a *app) dev(ctx context.Context, f *devFlags) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dataDir)) }()
 	}
-	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 	c := devCluster{startNode: a.startNode, fatal: make(chan error, f.nodes)}
 	defer func() { err = errors.Join(err, c.close(ctx)) }()
 	err = c.start(ctx, f, dataDir, log)
@@ -160,7 +159,7 @@ func (c *devCluster) start(ctx context.Context, f *devFlags, dataDir string, log
 	for i, peer := range peers {
 		n, err := c.startNode(ctx, node.Config{
 			ID: peer.ID, DataDir: filepath.Join(dataDir, peer.ID), Addr: peer.Addr, HTTPAddr: f.httpAddr(i),
-			Peers: slices.Clone(peers), Logger: log, Version: currentVersion().Version,
+			Peers: slices.Clone(peers), Logger: log, Version: currentVersion().Version, NoHandover: true,
 			Fatal: func(err error) { c.fatal <- fmt.Errorf("node %s cannot go on: %w", peer.ID, err) },
 		})
 		if err != nil {
@@ -193,7 +192,8 @@ func (c *devCluster) awaitLeader(ctx context.Context) error {
 }
 
 // close ends all nodes at the same time: one after the other, the last ones
-// would look for a majority that is gone.
+// would look for a majority that is gone. None hands its leadership over to
+// another that ends too.
 func (c *devCluster) close(ctx context.Context) error {
 	closeCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()

@@ -51,7 +51,9 @@ func (a *app) bindGlobalFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&a.timeout, "timeout", 10*time.Second, "how long a command that talks to the cluster may take")
 	flags.StringVar(&a.output, "output", outputText, "`form` of what is written: text or json")
 	flags.StringVar(&a.logLevel, "log-level", "", "least `level` of the log lines of dev and serve: debug, info, warn or error (default info for serve, warn for dev)")
-	fromEnv(flags, "addrs", "timeout", "output", "log-level")
+	flags.StringVar(&a.logFormat, "log-format", logText, "`form` of the log lines of dev and serve: text or json")
+	fromEnv(flags, "addrs", "timeout", "output", "log-level", "log-format")
+	fromFile(flags, "log-level", "log-format")
 }
 
 func (a *app) checkGlobalFlags() error {
@@ -63,6 +65,8 @@ func (a *app) checkGlobalFlags() error {
 		return wrongUsage("--timeout", "--timeout must be positive, for example 10s")
 	case len(a.addrs) == 0:
 		return wrongUsage("--addrs", "--addrs names no node, for example %s", strings.Join(defaultAddrs, ","))
+	case a.logFormat != logText && a.logFormat != logJSON:
+		return wrongUsage("--log-format", "--log-format %q is neither text nor json", a.logFormat)
 	}
 	_, err := a.level(slog.LevelInfo)
 	return err
@@ -80,6 +84,26 @@ func (a *app) level(byDefault slog.Level) (slog.Level, error) {
 	return level, nil
 }
 
+// The forms of --log-format.
+const (
+	logText = "text"
+	logJSON = "json"
+)
+
+// logger writes the log of a node, from the level of --log-level or the
+// command's own default on.
+func (a *app) logger(byDefault slog.Level) (*slog.Logger, error) {
+	level, err := a.level(byDefault)
+	if err != nil {
+		return nil, err
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if a.logFormat == logJSON {
+		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, options)), nil
+}
+
 // envAnnotation marks the flags that can come from the environment.
 const envAnnotation = "holdfast_env"
 
@@ -90,8 +114,15 @@ func fromEnv(flags *pflag.FlagSet, names ...string) {
 		variable := "HOLDFAST_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 		flag := flags.Lookup(name)
 		flag.Usage += " [$" + variable + "]"
-		flag.Annotations = map[string][]string{envAnnotation: {variable}}
+		annotate(flag, envAnnotation, variable)
 	}
+}
+
+func annotate(flag *pflag.Flag, name, value string) {
+	if flag.Annotations == nil {
+		flag.Annotations = make(map[string][]string)
+	}
+	flag.Annotations[name] = []string{value}
 }
 
 // applyEnv sets the flags that were not given from their variables.
@@ -108,7 +139,9 @@ func (a *app) applyEnv(flags *pflag.FlagSet) error {
 		}
 		if err := flags.Set(flag.Name, value); err != nil {
 			refusal = wrongUsage(variable[0], "the variable %s: %v", variable[0], err)
+			return
 		}
+		a.sources[flag.Name] = source{sourceEnv, variable[0]}
 	})
 	return refusal
 }

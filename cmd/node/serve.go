@@ -18,20 +18,20 @@ import (
 // the files takes moments, and a supervisor kills what hangs.
 const closeTimeout = 15 * time.Second
 
-// serveFlags are the flags of serve.
-type serveFlags struct {
-	id, dataDir, addr, httpAddr, peers string
-	insecure                           bool
-}
-
 func (a *app) serveCommand() *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
-		Use:   "serve --id ID --data-dir DIR --addr HOST:PORT --peers ID=HOST:PORT,...",
+		Use:   "serve --id ID --data-dir DIR --addr HOST:PORT {--peers ID=HOST:PORT,... | --join}",
 		Short: "Run one node of a cluster",
-		Long: `Runs one node until SIGTERM or SIGINT, which end it gracefully. All nodes of a
+		Long: `Runs one node until SIGTERM or SIGINT, which end it gracefully: it hands its
+leadership over, answers the calls under way and refuses new ones. All nodes of a
 new cluster are started with the same --peers; a node's own entry there is the
-address that the others and the clients use, while --addr is what it binds.
+address that the others and the clients use, while --addr is what it binds. A node
+with --join waits until "holdfast cluster add" lets it into a running cluster.
+
+Every setting can be a flag, a variable, or a key of the same name in a YAML file
+(--config); a flag wins over a variable, and that over the file. "holdfast config
+show" takes the same flags and shows what comes of them.
 
 A node whose disk fails or hangs ends with exit code 1. Its data folder belongs to
 its id: never start an id again with an empty folder.
@@ -39,54 +39,21 @@ its id: never start an id again with an empty folder.
 This version has no TLS. It therefore binds loopback addresses only, unless
 --insecure says that the network itself is trusted.`,
 		Example: `  holdfast serve --id n1 --data-dir /var/lib/holdfast/n1 --addr 127.0.0.1:7501 --http-addr 127.0.0.1:8501 \
-    --peers n1=127.0.0.1:7501,n2=127.0.0.1:7502,n3=127.0.0.1:7503`,
+    --peers n1=127.0.0.1:7501,n2=127.0.0.1:7502,n3=127.0.0.1:7503
+  holdfast serve --id n4 --data-dir /var/lib/holdfast/n4 --addr 127.0.0.1:7504 --join
+  holdfast serve --config /etc/holdfast/n1.yaml --log-format json`,
 		Args: cobra.NoArgs,
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.id, "id", "", "this node's `id`, one of --peers")
-	flags.StringVar(&f.dataDir, "data-dir", "", "the `folder` that holds this node's log and snapshots")
-	flags.StringVar(&f.addr, "addr", "", "the `address` to bind for clients and other nodes")
-	flags.StringVar(&f.httpAddr, "http-addr", "", "the `address` to bind for /healthz and /readyz (default none)")
-	flags.StringVar(&f.peers, "peers", "", "all `nodes` of the new cluster as id=host:port, with commas between them")
-	flags.BoolVar(&f.insecure, "insecure", false, "bind other than loopback addresses although nothing is encrypted")
-	fromEnv(flags, "id", "data-dir", "addr", "http-addr", "peers", "insecure")
-	require(cmd, "id", "data-dir", "addr", "peers")
+	f.bind(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		config, err := f.config()
 		if err != nil {
-			return err
+			return a.blame(err)
 		}
 		a.begun = true
 		return a.serve(cmd.Context(), config)
 	}
 	return cmd
-}
-
-// config checks the flags.
-func (f *serveFlags) config() (node.Config, error) {
-	for _, bind := range []struct{ flag, addr string }{{"--addr", f.addr}, {"--http-addr", f.httpAddr}} {
-		if bind.addr == "" && bind.flag == "--http-addr" {
-			continue
-		}
-		if err := checkBind(bind.flag, bind.addr, f.insecure); err != nil {
-			return node.Config{}, err
-		}
-	}
-	peers, err := node.ParsePeers(f.peers)
-	if err != nil {
-		return node.Config{}, badFlag("--peers", err)
-	}
-	own := false
-	for _, peer := range peers {
-		own = own || peer.ID == f.id
-	}
-	if !own {
-		return node.Config{}, wrongUsage("--id", "--id %s is none of --peers %s", f.id, f.peers)
-	}
-	return node.Config{
-		ID: f.id, DataDir: f.dataDir, Addr: f.addr, HTTPAddr: f.httpAddr, Peers: peers,
-		Version: currentVersion().Version,
-	}, nil
 }
 
 // checkBind refuses an address that others could reach in the clear. Names
@@ -106,11 +73,10 @@ func checkBind(flag, addr string, insecure bool) error {
 
 // serve runs one node until the context ends or the node cannot go on.
 func (a *app) serve(ctx context.Context, config node.Config) error {
-	level, err := a.level(slog.LevelInfo)
+	log, err := a.logger(slog.LevelInfo)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
 	fatal := make(chan error, 1)
 	config.Logger = log
 	config.Fatal = func(err error) { fatal <- err }

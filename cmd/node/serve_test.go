@@ -43,6 +43,10 @@ func TestServeFlags(t *testing.T) {
 		{"a flag wins over its variable", map[string]string{"HOLDFAST_ADDR": "0.0.0.0:7501"}, "--addr 127.0.0.1:7501 --id n3", "n3"},
 		{"--insecure lets public addresses through", map[string]string{"HOLDFAST_ADDR": "0.0.0.0:7501", "HOLDFAST_INSECURE": "true"}, "--peers n9=h:1", "none of --peers"},
 		{"peers must be readable", nil, "--peers n1", "--peers"},
+		{"a node needs peers or to join", map[string]string{"HOLDFAST_PEERS": ""}, "", "--join must say"},
+		{"peers and joining exclude each other", nil, "--join", "exclude each other"},
+		{"only a node that joins advertises an address", nil, "--advertise-addr h:1", "goes with --join"},
+		{"what others cannot dial is not advertised", map[string]string{"HOLDFAST_PEERS": "", "HOLDFAST_ADDR": "0.0.0.0:7501"}, "--join --insecure", "--advertise-addr"},
 		{"a variable must be readable", map[string]string{"HOLDFAST_INSECURE": "perhaps"}, "", "HOLDFAST_INSECURE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -57,6 +61,17 @@ func TestServeFlags(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a node that joins has an address and no peers", func(t *testing.T) {
+		d := newDesk(t)
+		maps.Copy(d.env, serveEnv())
+		delete(d.env, "HOLDFAST_PEERS")
+		if got := served(t, d, "--join"); got.Advertise != "127.0.0.1:7501" || len(got.Peers) != 0 {
+			t.Errorf("it is started with %+v", got)
+		}
+		if got := served(t, d, "--join", "--advertise-addr", "10.0.0.4:7400"); got.Advertise != "10.0.0.4:7400" {
+			t.Errorf("it is started with %+v", got)
+		}
+	})
 	t.Run("the help names the variables", func(t *testing.T) {
 		text := newDesk(t).must("serve", "--help")
 		for name := range serveEnv() {
