@@ -24,6 +24,9 @@ type Options struct {
 	Nodes int
 	// Stderr gets the log lines of all nodes, if it is set.
 	Stderr io.Writer
+	// Env, when set, returns what a node finds in its environment beside what
+	// this program has there, as "key=value".
+	Env func(id string) []string
 }
 
 // Cluster is a set of nodes that know each other. Nodes are counted from 0.
@@ -58,6 +61,9 @@ func NewCluster(options Options) (*Cluster, error) {
 			ID: id, Addr: addrs[i], HTTPAddr: addrs[count+i], DataDir: filepath.Join(dir, id),
 			binary: options.Binary, peers: strings.Join(peers, ","),
 			logPath: filepath.Join(dir, id+".log"), stderr: options.Stderr,
+		}
+		if options.Env != nil {
+			n.env = options.Env(id)
 		}
 		if err := os.MkdirAll(n.DataDir, 0o750); err != nil {
 			return nil, err

@@ -33,6 +33,7 @@ type Node struct {
 	binary, peers string
 	logPath       string
 	stderr        io.Writer
+	env           []string
 
 	mu      sync.Mutex
 	current *running
@@ -58,7 +59,7 @@ func (n *Node) Start() error {
 	r := &running{ended: make(chan struct{})}
 	r.command = exec.Command(n.binary, "serve", "--id", n.ID, "--data-dir", n.DataDir,
 		"--addr", n.Addr, "--http-addr", n.HTTPAddr, "--peers", n.peers)
-	r.command.Env = cleanEnv()
+	r.command.Env = append(cleanEnv(), n.env...)
 	// Not in the folder of whoever calls: a node must not depend on it.
 	r.command.Dir = filepath.Dir(n.DataDir)
 	if n.stderr != nil {
@@ -117,6 +118,25 @@ func (n *Node) Exited() (bool, error) {
 		return false, nil
 	}
 }
+
+// AwaitCrash waits until the process has ended by itself. It can be started
+// again afterwards.
+func (n *Node) AwaitCrash(ctx context.Context) error {
+	r := n.life()
+	if r == nil {
+		return fmt.Errorf("node %s is not running", n.ID)
+	}
+	select {
+	case <-r.ended:
+		n.forget(r)
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("node %s did not end: %w", n.ID, ctx.Err())
+	}
+}
+
+// LogPath is the file that holds the node's log lines, without Options.Stderr.
+func (n *Node) LogPath() string { return n.logPath }
 
 func (n *Node) life() *running {
 	n.mu.Lock()
