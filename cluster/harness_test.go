@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/holdfast-registry/holdfast/decide"
 	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -292,6 +293,6 @@ func short(t testing.TB) context.Context {
 }
 
 // anyCommand decides a command that is always accepted.
-func anyCommand(fsm.View) (fsm.Command, error) {
+func anyCommand(decide.Records) (fsm.Command, error) {
 	return fsm.Command{Body: &fsm.Tick{}}, nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/holdfast-registry/holdfast/decide"
 	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -249,7 +250,7 @@ func (n *Node) TakeSnapshot(ctx context.Context) error {
 
 // VerifyState implements registry.Admin.
 func (n *Node) VerifyState(ctx context.Context) (registry.StateReport, error) {
-	out, err := n.proposeEntry(ctx, func(fsm.View) (fsm.Command, error) {
+	out, err := n.proposeEntry(ctx, func(decide.Records) (fsm.Command, error) {
 		return fsm.Command{Body: &fsm.Checkpoint{}}, nil
 	})
 	n.answer(ctx, out.entry)

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/raft"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/holdfast-registry/holdfast/decide"
 	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -273,7 +274,7 @@ func (n *Node) entryResult(future raft.ApplyFuture) (*fsm.EntryResult, *registry
 }
 
 // Propose implements decide.Log.
-func (n *Node) Propose(ctx context.Context, decide func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+func (n *Node) Propose(ctx context.Context, decide decide.Decision) (fsm.Result, error) {
 	out, err := n.proposeEntry(ctx, decide)
 	n.answer(ctx, out.entry)
 	if err != nil {
@@ -282,16 +283,14 @@ func (n *Node) Propose(ctx context.Context, decide func(fsm.View) (fsm.Command, 
 	return out.result, nil
 }
 
-func (n *Node) proposeEntry(ctx context.Context, decide func(fsm.View) (fsm.Command, error)) (outcome, error) {
+func (n *Node) proposeEntry(ctx context.Context, decide decide.Decision) (outcome, error) {
 	// The reign is looked up before the decision: its queue leads into entries
 	// of its own term only, so that a decision never crosses a term.
 	r := n.reign.Load()
 	if r == nil {
 		return outcome{}, n.notLeader()
 	}
-	var c fsm.Command
-	var err error
-	n.replica.machine.Read(func(v fsm.View) { c, err = decide(v) })
+	c, err := decide(n.replica.machine)
 	if err != nil {
 		return outcome{}, err
 	}

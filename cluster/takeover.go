@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/holdfast-registry/holdfast/decide"
 	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -191,7 +192,7 @@ func (n *Node) introduceMember(m fsm.Member) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), enqueueWait)
 		defer cancel()
-		result, err := n.Propose(ctx, func(fsm.View) (fsm.Command, error) {
+		result, err := n.Propose(ctx, func(decide.Records) (fsm.Command, error) {
 			return fsm.Command{Body: &fsm.RecordMember{Member: m}}, nil
 		})
 		if err == nil && result.Refusal != nil {

@@ -54,13 +54,11 @@ func (l *testLog) commit(c fsm.Command) (fsm.Result, error) {
 	return result.Results[0], nil
 }
 
-func (l *testLog) Propose(_ context.Context, decide func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+func (l *testLog) Propose(_ context.Context, decide Decision) (fsm.Result, error) {
 	if l.fail != nil {
 		return fsm.Result{}, l.fail
 	}
-	var c fsm.Command
-	var err error
-	l.machine.Read(func(v fsm.View) { c, err = decide(v) })
+	c, err := decide(l.machine)
 	if err != nil {
 		return fsm.Result{}, err
 	}
@@ -298,7 +296,7 @@ type lostLife struct {
 	proposals int
 }
 
-func (l *lostLife) Propose(context.Context, func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+func (l *lostLife) Propose(context.Context, Decision) (fsm.Result, error) {
 	l.proposals++
 	return fsm.Result{LifeMismatch: true}, nil
 }

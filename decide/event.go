@@ -18,8 +18,8 @@ func (r *Registry) AppendEvent(ctx context.Context, processID string, request re
 	if err != nil {
 		return registry.ProcessEventAppendResult{}, err
 	}
-	result, err := r.propose(ctx, func(v fsm.View) (fsm.Command, error) {
-		return r.decideAppend(v.Process(processID), processID, request, payloadHash[:], fence)
+	result, err := r.propose(ctx, func(records Records) (fsm.Command, error) {
+		return r.decideAppend(records.Process(processID), processID, request, payloadHash[:], fence)
 	})
 	if err != nil {
 		return registry.ProcessEventAppendResult{}, err

@@ -34,7 +34,7 @@ func (r *Registry) RegisterProcess(ctx context.Context, registration registry.Pr
 }
 
 // proposeForRecord is propose for commands that answer a record.
-func (r *Registry) proposeForRecord(ctx context.Context, decide func(fsm.View) (fsm.Command, error)) (registry.ProcessRecord, error) {
+func (r *Registry) proposeForRecord(ctx context.Context, decide Decision) (registry.ProcessRecord, error) {
 	result, err := r.propose(ctx, decide)
 	if err != nil {
 		return registry.ProcessRecord{}, err

@@ -10,14 +10,25 @@ import (
 
 // Log is what a Registry writes to and reads from.
 type Log interface {
-	// Propose decides a command on a view of the applied state, commits and
-	// applies it, and returns its result. An error is a *registry.Error; a
-	// refusal by the state machine is in the result instead.
-	Propose(ctx context.Context, decide func(fsm.View) (fsm.Command, error)) (fsm.Result, error)
+	// Propose decides a command on the applied state, commits and applies it,
+	// and returns its result. An error is a *registry.Error; a refusal by the
+	// state machine is in the result instead.
+	Propose(ctx context.Context, decide Decision) (fsm.Result, error)
 	// Read runs a function over a state that is as fresh as the context's read
 	// level asks for.
 	Read(ctx context.Context, read func(fsm.View)) error
 }
+
+// Records reads single records of the applied state.
+type Records interface {
+	// Process returns a record, nil when there is none.
+	Process(id string) *registry.ProcessRecord
+}
+
+// Decision makes a command. It runs without the state's lock, since a payload
+// may take long to check: what it read may be old when the command is applied,
+// which is what the command's life is for.
+type Decision func(Records) (fsm.Command, error)
 
 // Registry is a registry.Registry over a Log. It is safe for concurrent use.
 type Registry struct {
@@ -42,7 +53,7 @@ const maxDecisions = 3
 
 // propose runs a decision through the log until it met the life that it was
 // made for.
-func (r *Registry) propose(ctx context.Context, decide func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+func (r *Registry) propose(ctx context.Context, decide Decision) (fsm.Result, error) {
 	if registry.OptionsFrom(ctx).Session != nil {
 		return fsm.Result{}, registry.Errorf(registry.CodeUnsupported, registry.Fields{Field: "session"},
 			"client sessions are not offered by this version: send the write without one")
@@ -65,8 +76,8 @@ func (r *Registry) propose(ctx context.Context, decide func(fsm.View) (fsm.Comma
 }
 
 // command wraps a body that does not depend on the state.
-func command(body fsm.Body, fence *registry.Fence) func(fsm.View) (fsm.Command, error) {
-	return func(fsm.View) (fsm.Command, error) { return fsm.Command{Body: body, Fence: fence}, nil }
+func command(body fsm.Body, fence *registry.Fence) Decision {
+	return func(Records) (fsm.Command, error) { return fsm.Command{Body: body, Fence: fence}, nil }
 }
 
 // firstError returns the first error of checks that were all made.

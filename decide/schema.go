@@ -24,13 +24,13 @@ const (
 // schemaCache compiles payload schemas and keeps them by their text.
 type schemaCache struct {
 	mu       sync.RWMutex
-	compiled map[string]*jsonschema.Schema
+	compiled map[string]*meteredSchema
 	// bytes is the length of all texts in compiled.
 	bytes int
 }
 
 func newSchemaCache() *schemaCache {
-	return &schemaCache{compiled: make(map[string]*jsonschema.Schema)}
+	return &schemaCache{compiled: make(map[string]*meteredSchema)}
 }
 
 // acceptsAll tells the any-schema, which needs no compiler.
@@ -45,7 +45,7 @@ func (noReferences) Load(url string) (any, error) {
 }
 
 // compile returns the compiled schema, nil for the any-schema.
-func (c *schemaCache) compile(schema registry.JSON) (*jsonschema.Schema, error) {
+func (c *schemaCache) compile(schema registry.JSON) (*meteredSchema, error) {
 	if acceptsAll(schema) {
 		return nil, nil
 	}
@@ -65,13 +65,18 @@ func (c *schemaCache) compile(schema registry.JSON) (*jsonschema.Schema, error) 
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft2020)
 	compiler.UseLoader(noReferences{})
+	m := new(meter)
+	compiler.RegisterVocabulary(m.vocabulary())
+	compiler.AssertVocabs()
 	const location = "holdfast:///payload_schema"
 	if err := compiler.AddResource(location, document); err != nil {
 		return nil, err
 	}
-	if compiled, err = compiler.Compile(location); err != nil {
+	schemaRoot, err := compiler.Compile(location)
+	if err != nil {
 		return nil, err
 	}
+	compiled = &meteredSchema{Schema: schemaRoot, meter: m}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.compiled) >= maxCachedSchemas || c.bytes+len(schema) > maxCachedSchemaBytes {
@@ -109,7 +114,7 @@ func (c *schemaCache) check(schema, payload registry.JSON) error {
 	if err != nil {
 		return err
 	}
-	err = compiled.Validate(value)
+	err = compiled.validate(value, len(payload))
 	var invalid *jsonschema.ValidationError
 	if errors.As(err, &invalid) {
 		return errors.New(validationText(invalid))

@@ -134,3 +134,30 @@ func TestTheCacheOfSchemasIsBounded(t *testing.T) {
 	}
 	check()
 }
+
+// doubling is a schema whose evaluation doubles with every level.
+func doubling(levels int) string {
+	var b strings.Builder
+	b.WriteString(`{"$ref":"#/$defs/l0","$defs":{`)
+	for i := range levels {
+		fmt.Fprintf(&b, `"l%d":{"allOf":[{"$ref":"#/$defs/l%d"},{"$ref":"#/$defs/l%d"}]},`, i, i+1, i+1)
+	}
+	fmt.Fprintf(&b, `"l%d":{"type":"string"}}}`, levels)
+	return b.String()
+}
+
+func TestASchemaThatMakesTooMuchWorkRefusesThePayload(t *testing.T) {
+	c := newSchemaCache()
+	// Without a bound, sixty levels would take longer than anybody waits.
+	if err := c.check(registry.JSON(doubling(60)), registry.JSON(`"x"`)); err != errTooMuchWork {
+		t.Fatalf("%v, want a refusal because of the work", err)
+	}
+	if err := c.check(registry.JSON(doubling(5)), registry.JSON(`"x"`)); err != nil {
+		t.Fatalf("a payload that makes little work: %v", err)
+	}
+	// The schema is usable again, and large payloads have their work allowed.
+	large := "[" + strings.Repeat("1,", 400_000) + "1]"
+	if err := c.check(registry.JSON(`{"items":{"type":"integer"}}`), registry.JSON(large)); err != nil {
+		t.Fatalf("a large payload under a simple schema: %v", err)
+	}
+}

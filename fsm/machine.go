@@ -3,6 +3,8 @@ package fsm
 import (
 	"io"
 	"sync"
+
+	"github.com/holdfast-registry/holdfast/registry"
 )
 
 // Machine is the state machine behind its lock: entries apply one at a time,
@@ -38,6 +40,13 @@ func (m *Machine) Read(read func(View)) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	read(View{m.state})
+}
+
+// Process returns a record as it is between two entries, nil when there is
+// none. The record may be kept.
+func (m *Machine) Process(id string) (record *registry.ProcessRecord) {
+	m.Read(func(v View) { record = v.Process(id) })
+	return record
 }
 
 // Snapshot freezes the state in constant time. Writing it out does not hold up

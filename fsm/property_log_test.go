@@ -8,6 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/holdfast-registry/holdfast/decide"
 	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/registry"
@@ -45,10 +46,10 @@ type batchLog struct {
 	events  chan func(*call)
 }
 
-func (l *batchLog) Propose(_ context.Context, decide func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+func (l *batchLog) Propose(_ context.Context, decide decide.Decision) (fsm.Result, error) {
 	p := &proposal{outcome: make(chan outcome)}
 	var err error
-	l.machine.Read(func(v fsm.View) { p.command, err = decide(v) })
+	p.command, err = decide(l.machine)
 	if err != nil {
 		return fsm.Result{}, err
 	}

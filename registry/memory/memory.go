@@ -62,15 +62,13 @@ func (l *log) append(c fsm.Command) (fsm.EntryResult, error) {
 }
 
 // Propose implements decide.Log.
-func (l *log) Propose(ctx context.Context, decide func(fsm.View) (fsm.Command, error)) (fsm.Result, error) {
+func (l *log) Propose(ctx context.Context, decide decide.Decision) (fsm.Result, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return fsm.Result{}, registry.Errorf(registry.CodeNoLeader, registry.Fields{}, "the call had ended before it was begun: %v", err)
 	}
-	var c fsm.Command
-	var err error
-	l.machine.Read(func(v fsm.View) { c, err = decide(v) })
+	c, err := decide(l.machine)
 	if err != nil {
 		return fsm.Result{}, err
 	}
