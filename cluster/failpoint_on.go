@@ -5,7 +5,6 @@ package cluster
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,35 +47,17 @@ func armedFailpoint() string {
 }
 
 // testConfig takes what tests of real processes set about a node:
-// HOLDFAST_TEST_SNAPSHOT_ENTRIES, _SNAPSHOT_INTERVAL and _TRAILING_LOGS make
-// snapshots frequent, and HOLDFAST_TEST_WALL_OFFSET is added to the wall clock.
+// HOLDFAST_TEST_WALL_OFFSET is added to the wall clock.
 func testConfig(c *Config) {
-	number := func(name string, to *uint64) {
-		if text := os.Getenv(name); text != "" {
-			n, err := strconv.ParseUint(text, 10, 64)
-			if err != nil {
-				panic(err)
-			}
-			*to = n
-		}
+	text := os.Getenv("HOLDFAST_TEST_WALL_OFFSET")
+	if text == "" {
+		return
 	}
-	duration := func(name string) (d time.Duration) {
-		if text := os.Getenv(name); text != "" {
-			var err error
-			if d, err = time.ParseDuration(text); err != nil {
-				panic(err)
-			}
-		}
-		return d
+	offset, err := time.ParseDuration(text)
+	if err != nil {
+		panic(err)
 	}
-	number("HOLDFAST_TEST_SNAPSHOT_ENTRIES", &c.SnapshotEntries)
-	number("HOLDFAST_TEST_TRAILING_LOGS", &c.TrailingLogs)
-	if interval := duration("HOLDFAST_TEST_SNAPSHOT_INTERVAL"); interval > 0 {
-		c.SnapshotInterval = interval
-	}
-	if offset := duration("HOLDFAST_TEST_WALL_OFFSET"); offset != 0 {
-		c.Clock = offsetClock{SystemClock(), offset}
-	}
+	c.Clock = offsetClock{c.Clock, offset}
 }
 
 // offsetClock is a clock whose wall is wrong.

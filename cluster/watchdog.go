@@ -49,6 +49,9 @@ type Limits struct {
 	InstallWindow time.Duration
 	// LogBytes is how much may be appended to the log before a snapshot.
 	LogBytes uint64
+	// TrailingBytes is how much of the log may stay behind a snapshot; the
+	// number of entries is bounded as well.
+	TrailingBytes uint64
 }
 
 const (
@@ -59,6 +62,7 @@ const (
 	defaultInstalls      = 3
 	defaultInstallWindow = 10 * time.Minute
 	defaultLogBytes      = 256 << 20
+	defaultTrailingBytes = 1 << 30
 )
 
 func (l *Limits) fill() {
@@ -69,6 +73,7 @@ func (l *Limits) fill() {
 	setDefault(&l.Installs, defaultInstalls)
 	setDefault(&l.InstallWindow, defaultInstallWindow)
 	setDefault(&l.LogBytes, defaultLogBytes)
+	setDefault(&l.TrailingBytes, defaultTrailingBytes)
 }
 
 // alarm counts an alarm and says what to do.
@@ -92,6 +97,7 @@ type watchedLog struct {
 	since atomic.Int64
 	// bytes counts what was appended since the last snapshot.
 	bytes atomic.Uint64
+	sizes logSizes
 }
 
 // StoreLog implements raft.LogStore.
@@ -109,6 +115,7 @@ func (w *watchedLog) StoreLogs(logs []*raft.Log) error {
 	if err == nil {
 		for _, log := range logs {
 			w.bytes.Add(uint64(len(log.Data)))
+			w.sizes.add(log.Index, uint64(len(log.Data)))
 		}
 	}
 	return err
@@ -140,6 +147,7 @@ func (n *Node) watchLog() {
 				"look at the disk of this node, then start the node again", hangs.Round(time.Millisecond), n.config.Limits.Append))
 			return
 		}
+		n.adjustTrailing()
 		if bytes := n.log.bytes.Load(); bytes >= n.config.Limits.LogBytes {
 			n.logger.Info("taking a snapshot", "log_bytes", bytes)
 			if err := n.TakeSnapshot(context.Background()); err != nil {

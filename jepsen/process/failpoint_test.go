@@ -91,9 +91,9 @@ func newCrashSite(t *testing.T) *crashSite {
 	s.cluster, err = process.NewCluster(process.Options{Binary: binary, Dir: s.dir, Env: func(id string) []string {
 		return []string{
 			"HOLDFAST_FAILPOINT_FILE=" + s.pointFile(id),
-			fmt.Sprintf("HOLDFAST_TEST_SNAPSHOT_ENTRIES=%d", snapshotEntries),
-			fmt.Sprintf("HOLDFAST_TEST_TRAILING_LOGS=%d", trailingLogs),
-			"HOLDFAST_TEST_SNAPSHOT_INTERVAL=50ms",
+			fmt.Sprintf("HOLDFAST_SNAPSHOT_ENTRIES=%d", snapshotEntries),
+			fmt.Sprintf("HOLDFAST_TRAILING_LOGS=%d", trailingLogs),
+			"HOLDFAST_SNAPSHOT_INTERVAL=50ms",
 		}
 	}})
 	if err != nil {
