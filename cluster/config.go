@@ -163,7 +163,7 @@ func (c *Config) raftConfig() *raft.Config {
 	rc.SnapshotThreshold = c.SnapshotEntries
 	rc.SnapshotInterval = c.SnapshotInterval
 	rc.TrailingLogs = c.TrailingLogs
-	rc.Logger = RaftLogger(c.Logger)
+	rc.Logger = RaftLogger(c.Logger.With("node", c.ID))
 	// A batch is one raft entry already; more of them in one append would only
 	// delay heartbeats.
 	rc.MaxAppendEntries = 16

@@ -131,13 +131,17 @@ func (r *reign) end(notLeader func() *registry.Error) {
 type proposer struct {
 	node  *Node
 	reign *reign
-	// refusedSince is when raft began to refuse proposals because of a
+	// refusing measures for how long raft has refused proposals because of a
 	// leadership transfer; zero while it does not.
-	refusedSince time.Time
-	commands     []byte
-	batch        []*proposal
+	refusing stopwatch
+	commands []byte
+	batch    []*proposal
 	// held is a proposal that did not fit into the batch before.
 	held *proposal
+}
+
+func newProposer(n *Node, r *reign) *proposer {
+	return &proposer{node: n, reign: r, refusing: stopwatch{step: 2 * tickInterval}}
 }
 
 // run proposes until the reign ends.
@@ -236,13 +240,10 @@ func (p *proposer) propose() {
 // restart mends.
 func (p *proposer) watchTransfer(err error) {
 	if !errors.Is(err, raft.ErrLeadershipTransferInProgress) {
-		p.refusedSince = time.Time{}
+		p.refusing.reset()
 		return
 	}
-	if p.refusedSince.IsZero() {
-		p.refusedSince = time.Now()
-	}
-	if stuck := time.Since(p.refusedSince); stuck > maxFatalTerms*p.node.config.Timing.Election {
+	if stuck := p.refusing.look(time.Now()); stuck > maxFatalTerms*p.node.config.Timing.Election {
 		p.node.fatalAlarm(watchdogTransfer, fmt.Errorf("raft has refused every write for %v because of a leadership transfer that does not end: restart this node", stuck.Round(time.Millisecond)))
 	}
 }

@@ -74,7 +74,7 @@ func (n *Node) takeOver(ctx context.Context) {
 	n.logger.Info("serving as leader", "term", term, "revision", result.Revision)
 	n.metrics.takeovers.Inc()
 	n.signalServing()
-	p := &proposer{node: n, reign: r}
+	p := newProposer(n, r)
 	p.run()
 }
 
@@ -110,7 +110,8 @@ func (n *Node) awaitFormation(ctx context.Context) {
 // or nothing has moved for so long that raft must be stuck.
 func (n *Node) proposeTakeover(ctx context.Context) (*fsm.EntryResult, uint64, bool) {
 	limit := maxFatalTerms * n.config.Timing.Election
-	progress := newProgress(n)
+	const looks = 10
+	progress := newProgress(n, 2*limit/looks)
 	for ctx.Err() == nil {
 		term := n.raft.CurrentTerm()
 		entry, err := fsm.EncodeEntry(fsm.Entry{Term: term, StampMs: n.config.Clock.WallMs(), Commands: []fsm.Command{{Body: &fsm.Takeover{
@@ -132,7 +133,7 @@ func (n *Node) proposeTakeover(ctx context.Context) (*fsm.EntryResult, uint64, b
 				waiting = false
 			case <-ctx.Done():
 				return nil, 0, false
-			case <-time.After(limit / 10):
+			case <-time.After(limit / looks):
 				if stuck := progress.stuckFor(); stuck > limit && n.raft.State() == raft.Leader {
 					n.fatalAlarm(watchdogTakeover, fmt.Errorf("the takeover of term %d was not applied and nothing moved for %v: restart this node", term, stuck.Round(time.Millisecond)))
 					return nil, 0, false
@@ -161,19 +162,22 @@ func (n *Node) proposeTakeover(ctx context.Context) (*fsm.EntryResult, uint64, b
 type progress struct {
 	node            *Node
 	commit, applied uint64
-	since           time.Time
+	standing        stopwatch
 }
 
-func newProgress(n *Node) *progress {
-	return &progress{node: n, commit: n.raft.CommitIndex(), applied: n.replica.applied.Load(), since: time.Now()}
+func newProgress(n *Node, step time.Duration) *progress {
+	p := &progress{node: n, standing: stopwatch{step: step}}
+	p.stuckFor()
+	return p
 }
 
 func (p *progress) stuckFor() time.Duration {
 	commit, applied := p.node.raft.CommitIndex(), p.node.replica.applied.Load()
 	if commit != p.commit || applied != p.applied {
-		p.commit, p.applied, p.since = commit, applied, time.Now()
+		p.commit, p.applied = commit, applied
+		p.standing.reset()
 	}
-	return time.Since(p.since)
+	return p.standing.look(time.Now())
 }
 
 // introduceMember records an instance that was met after the takeover. It runs

@@ -92,9 +92,10 @@ func (n *Node) fatalAlarm(watchdog string, err error) {
 type watchedLog struct {
 	raft.LogStore
 	metrics *metrics
-	// since is when the append under way began, in nanoseconds since started;
-	// 0 when there is none.
-	since atomic.Int64
+	// appends counts the appends; appending is the number of the one under
+	// way, 0 when there is none.
+	appends   uint64
+	appending atomic.Uint64
 	// bytes counts what was appended since the last snapshot.
 	bytes atomic.Uint64
 	sizes logSizes
@@ -107,10 +108,11 @@ func (w *watchedLog) StoreLog(log *raft.Log) error { return w.StoreLogs([]*raft.
 func (w *watchedLog) StoreLogs(logs []*raft.Log) error {
 	failpoint("log.append.before")
 	begin := time.Now()
-	w.since.Store(max(1, int64(begin.Sub(started))))
+	w.appends++
+	w.appending.Store(w.appends)
 	err := w.LogStore.StoreLogs(logs)
 	failpoint("log.append.after")
-	w.since.Store(0)
+	w.appending.Store(0)
 	w.metrics.appendSeconds.Observe(time.Since(begin).Seconds())
 	if err == nil {
 		for _, log := range logs {
@@ -121,29 +123,28 @@ func (w *watchedLog) StoreLogs(logs []*raft.Log) error {
 	return err
 }
 
-// appendingFor is how long the append under way has taken so far.
-func (w *watchedLog) appendingFor() time.Duration {
-	since := w.since.Load()
-	if since == 0 {
-		return 0
-	}
-	return time.Since(started) - time.Duration(since)
-}
-
 // watchLog looks at the log store: an append that hangs is fatal, and much
 // appended since the last snapshot asks for another.
 func (n *Node) watchLog() {
 	defer n.background.Done()
-	ticker := time.NewTicker(min(n.config.Limits.Append/4, time.Second))
+	interval := min(n.config.Limits.Append/4, time.Second)
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	hanging := stopwatch{step: 2 * interval}
+	var append uint64
 	for {
 		select {
 		case <-n.closing:
 			return
 		case <-ticker.C:
 		}
-		if hangs := n.log.appendingFor(); hangs > n.config.Limits.Append {
-			n.fatalAlarm(watchdogAppend, fmt.Errorf("an append to the log store has taken %v, the limit is %v: "+
+		// The same append as at the last look has gone on since then.
+		if number := n.log.appending.Load(); number == 0 || number != append {
+			hanging.reset()
+			append = number
+		}
+		if hangs := hanging.look(time.Now()); append != 0 && hangs > n.config.Limits.Append {
+			n.fatalAlarm(watchdogAppend, fmt.Errorf("an append to the log store has taken more than %v, the limit is %v: "+
 				"look at the disk of this node, then start the node again", hangs.Round(time.Millisecond), n.config.Limits.Append))
 			return
 		}

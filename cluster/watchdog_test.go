@@ -64,20 +64,38 @@ func TestATakeoverThatIsNotAppliedIsFatal(t *testing.T) {
 func TestALeadershipTransferThatDoesNotEndIsFatal(t *testing.T) {
 	c := newTestCluster(t, 1, nil)
 	leader := c.leader()
-	p := &proposer{node: leader, reign: leader.reign.Load()}
+	p := newProposer(leader, leader.reign.Load())
 	p.watchTransfer(raft.ErrLeadershipTransferInProgress)
 	p.watchTransfer(nil)
-	p.refusedSince = time.Now().Add(-time.Hour)
+	p.refusing.elapsed = time.Hour
 	p.watchTransfer(nil)
 	p.watchTransfer(raft.ErrLeadershipTransferInProgress)
 	if alarms(leader, watchdogTransfer) != 0 {
 		t.Fatal("an alarm although writes went through in between")
 	}
-	p.refusedSince = time.Now().Add(-time.Hour)
+	p.refusing.elapsed = time.Hour
 	p.watchTransfer(raft.ErrLeadershipTransferInProgress)
 	mustBeFatal(c, "leadership transfer")
 	if alarms(leader, watchdogTransfer) != 1 {
 		t.Error("the alarm was not counted")
+	}
+}
+
+func TestAStopwatchDoesNotCountTimeInWhichTheProcessStoodStill(t *testing.T) {
+	s := stopwatch{step: 2 * time.Second}
+	now := time.Now()
+	for _, test := range []struct{ gap, want time.Duration }{
+		{0, 0}, {time.Second, time.Second}, {time.Second, 2 * time.Second},
+		{time.Hour, 4 * time.Second}, {time.Second, 5 * time.Second},
+	} {
+		now = now.Add(test.gap)
+		if got := s.look(now); got != test.want {
+			t.Fatalf("after a gap of %v: %v, want %v", test.gap, got, test.want)
+		}
+	}
+	s.reset()
+	if got := s.look(now.Add(time.Hour)); got != 0 {
+		t.Fatalf("after a reset: %v", got)
 	}
 }
 
