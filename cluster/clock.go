@@ -20,18 +20,28 @@ type systemClock struct{}
 func (systemClock) WallMs() uint64 { return uint64(max(0, time.Now().UnixMilli())) }
 
 // leaderClock gives the stamps of one term: what the takeover returned, and the
-// time that passed since. Spec A3.
+// time that passed since. Spec A3. Only the proposer of the term uses it.
 type leaderClock struct {
 	clock  Clock
-	baseMs uint64
+	stamp  uint64
 	bootMs uint64
 }
 
 func newLeaderClock(clock Clock, takeoverClockMs uint64) leaderClock {
-	return leaderClock{clock: clock, baseMs: takeoverClockMs, bootMs: clock.BootMs()}
+	return leaderClock{clock: clock, stamp: takeoverClockMs, bootMs: clock.BootMs()}
 }
 
-func (c leaderClock) stampMs() uint64 { return c.baseMs + (c.clock.BootMs() - c.bootMs) }
+// stampMs returns the stamp of the next entry. Should the boot clock go back
+// all the same, as under a broken hypervisor, no time has passed: stamps that
+// waited until it catches up would stop lease time for as long.
+func (c *leaderClock) stampMs() uint64 {
+	now := c.clock.BootMs()
+	if now > c.bootMs {
+		c.stamp += now - c.bootMs
+	}
+	c.bootMs = now
+	return c.stamp
+}
 
 // started is the fixed moment of monotonicMs.
 var started = time.Now()

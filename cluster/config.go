@@ -100,6 +100,11 @@ type Config struct {
 	OnLeaderChange func()
 	// Version is what the node answers as its version.
 	Version string
+
+	// tick is the silence after which a tick is written, queue how many writes
+	// may wait to be proposed. Only tests set them.
+	tick  time.Duration
+	queue int
 }
 
 func (c *Config) fill() error {
@@ -113,6 +118,8 @@ func (c *Config) fill() error {
 	}
 	c.fillTunables()
 	setDefault(&c.SnapshotVerifyInterval, defaultSnapshotVerify)
+	setDefault(&c.tick, tickInterval)
+	setDefault(&c.queue, maxQueued)
 	if c.Clock == nil {
 		c.Clock = SystemClock()
 	}

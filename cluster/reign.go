@@ -65,8 +65,8 @@ type outcome struct {
 	err    *registry.Error
 }
 
-func newReign(term uint64, clock leaderClock, overloaded prometheus.Counter) *reign {
-	return &reign{term: term, clock: clock, ended: make(chan struct{}), queue: make(chan *proposal, maxQueued), overloaded: overloaded}
+func newReign(term uint64, clock leaderClock, queue int, overloaded prometheus.Counter) *reign {
+	return &reign{term: term, clock: clock, ended: make(chan struct{}), queue: make(chan *proposal, queue), overloaded: overloaded}
 }
 
 // take claims a proposal for the log; false when its caller gave up.
@@ -101,7 +101,7 @@ func (r *reign) enqueue(p *proposal, notLeader func() *registry.Error) *registry
 	default:
 		r.overloaded.Inc()
 		return registry.Errorf(registry.CodeOverloaded, registry.Fields{RetryAfterMs: new(uint64(retryHintMs))},
-			"the leader has %d writes waiting: nothing was done, try again after %d ms", maxQueued, retryHintMs)
+			"the leader has %d writes waiting: nothing was done, try again after %d ms", cap(r.queue), retryHintMs)
 	}
 }
 
@@ -146,7 +146,7 @@ func newProposer(n *Node, r *reign) *proposer {
 
 // run proposes until the reign ends.
 func (p *proposer) run() {
-	silence := time.NewTimer(tickInterval)
+	silence := time.NewTimer(p.node.config.tick)
 	defer silence.Stop()
 	for {
 		next := p.held
@@ -164,7 +164,7 @@ func (p *proposer) run() {
 			p.gather(next)
 			p.propose()
 		}
-		silence.Reset(tickInterval)
+		silence.Reset(p.node.config.tick)
 	}
 }
 

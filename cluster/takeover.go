@@ -64,7 +64,7 @@ func (n *Node) takeOver(ctx context.Context) {
 	if !ok {
 		return
 	}
-	r := newReign(term, newLeaderClock(n.config.Clock, result.ClockMs), n.metrics.overloaded)
+	r := newReign(term, newLeaderClock(n.config.Clock, result.ClockMs), n.config.queue, n.metrics.overloaded)
 	r.confirms = newConfirmations(n, term, r.ended)
 	n.reign.Store(r)
 	if ctx.Err() != nil {
