@@ -11,10 +11,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 )
 
+// gcPercent lets the heap grow to five times what lives before it is collected.
+// A node's live heap is mostly state, so collecting at twice its size, as Go
+// does by itself, takes a tenth of the processor for memory that is there
+// anyway. GOGC and GOMEMLIMIT still have the last word.
+const gcPercent = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	// The first signal asks for a clean end. After it the signals mean what they
 	// mean by default, so that a second one ends the process at once.
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
