@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,36 +54,47 @@ func TestHealthFollowsWhetherReadsAreAnswered(t *testing.T) {
 		withHTTP(config)
 		dirs[config.ID] = config.DataDir
 	})
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
 	stays := c.Nodes[0]
-	var watches []healthpb.Health_WatchClient
-	for _, service := range []string{"", pb.Registry_ServiceDesc.ServiceName} {
-		watch, err := healthpb.NewHealthClient(connect(t, stays.Addr())).Watch(t.Context(), &healthpb.HealthCheckRequest{Service: service})
-		if err != nil {
-			t.Fatal(err)
+	health := healthpb.NewHealthClient(connect(t, stays.Addr()))
+	// say returns what the node says of itself, in the three ways that it does.
+	say := func() (said [5]bool, text string) {
+		for i, service := range []string{"", pb.Registry_ServiceDesc.ServiceName, pb.Admin_ServiceDesc.ServiceName} {
+			answer, err := health.Check(ctx, &healthpb.HealthCheckRequest{Service: service})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said[i] = answer.GetStatus() == healthpb.HealthCheckResponse_SERVING
+			text += service + " " + answer.GetStatus().String() + ", "
 		}
-		watches = append(watches, watch)
+		status, body := get(t, "http://"+stays.HTTPAddr()+"/readyz")
+		said[3] = status == http.StatusOK
+		_, metrics := get(t, "http://"+stays.HTTPAddr()+"/metrics")
+		said[4] = strings.Contains(metrics, "\nholdfast_ready 1\n")
+		return said, text + body
 	}
-	check := func(want healthpb.HealthCheckResponse_ServingStatus, httpStatus int, metric string) {
+	await := func(ready bool) {
 		t.Helper()
-		for _, watch := range watches {
-			awaitStatus(t, watch, want)
-		}
-		if status, body := get(t, "http://"+stays.HTTPAddr()+"/readyz"); status != httpStatus {
-			t.Errorf("/readyz: %d %s", status, body)
-		}
-		if _, body := get(t, "http://"+stays.HTTPAddr()+"/metrics"); !strings.Contains(body, "\nholdfast_ready "+metric+"\n") {
-			t.Errorf("/metrics lacks holdfast_ready %s", metric)
-		}
-		if status, _ := get(t, "http://"+stays.HTTPAddr()+"/healthz"); status != http.StatusOK {
-			t.Errorf("/healthz: %d", status)
+		for {
+			said, text := say()
+			if said == [5]bool{ready, ready, ready, ready, ready} {
+				return
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("health, /readyz and the metric say %v: %s", said, text)
+			}
 		}
 	}
-	check(healthpb.HealthCheckResponse_SERVING, http.StatusOK, "1")
+	await(true)
 	c.Stop(1)
 	c.Stop(2)
-	check(healthpb.HealthCheckResponse_NOT_SERVING, http.StatusServiceUnavailable, "0")
+	await(false)
+	if status, _ := get(t, "http://"+stays.HTTPAddr()+"/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz: %d", status)
+	}
 	c.StartNode(1, dirs["n2"])
-	check(healthpb.HealthCheckResponse_SERVING, http.StatusOK, "1")
+	await(true)
 }
 
 func TestProfilesAreServedOnRequestOnly(t *testing.T) {

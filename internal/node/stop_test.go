@@ -127,6 +127,58 @@ func TestAHandoverLeavesNoWriteInDoubt(t *testing.T) {
 	}
 }
 
+// TestAHandoverWaitsForWritesUnderWay has a write that one follower of four has
+// stored and a majority has not. Raft would hand the leadership to that one and
+// leave the caller in doubt.
+func TestAHandoverWaitsForWritesUnderWay(t *testing.T) {
+	c, gates := gatedCluster(t, 5, nil)
+	place := c.AwaitLeader()
+	leader, ahead := c.Nodes[place], c.Nodes[(place+1)%5]
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
+	before, err := ahead.NodeStatus(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var held []*gate
+	for i := 2; i < 5; i++ {
+		g := gates[c.Peers[(place+i)%5].ID]
+		g.hold()
+		held = append(held, g)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		_, err := leader.RegisterProcess(ctx, registration("p"))
+		answered <- err
+	}()
+	for _, g := range held {
+		<-g.waiting
+	}
+	for now := before; now.LastLogIndex == before.LastLogIndex; {
+		if now, err = ahead.NodeStatus(ctx); err != nil || ctx.Err() != nil {
+			t.Fatal("no follower stores the entry", err)
+		}
+	}
+	short, stop := context.WithTimeout(ctx, time.Second)
+	defer stop()
+	if to, err := leader.HandOver(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("handed over to %q, %v", to, err)
+	}
+	for _, g := range held {
+		g.release()
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("the write under way: %v", err)
+	}
+	// What failed is forgotten: writes are taken again, and so is a handover.
+	if _, err := leader.RegisterProcess(ctx, registration("q")); err != nil {
+		t.Errorf("a write afterwards: %v", err)
+	}
+	if to, err := leader.HandOver(ctx); err != nil || to == "" {
+		t.Errorf("handed over to %q, %v", to, err)
+	}
+}
+
 // TestANodeAloneStopsAtOnce stops all nodes of a cluster, one after the other:
 // the last one leads, or tries to, and nobody is there to take over.
 func TestANodeAloneStopsAtOnce(t *testing.T) {
@@ -158,10 +210,9 @@ func connect(t *testing.T, addr string) *grpc.ClientConn {
 	return conn
 }
 
-// TestNobodyHoldsUpAStop has callers that would keep gRPC's graceful stop
-// waiting: one that follows the health service, and one that never gets beyond
-// the first byte of HTTP/2.
-func TestNobodyHoldsUpAStop(t *testing.T) {
+// TestAFollowerOfHealthHoldsUpNoStop has a stream that would keep gRPC's
+// graceful stop waiting until its time is up.
+func TestAFollowerOfHealthHoldsUpNoStop(t *testing.T) {
 	c := nodetest.Start(t, 1, nil)
 	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
 	defer cancel()
@@ -170,22 +221,37 @@ func TestNobodyHoldsUpAStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitStatus(t, watch, healthpb.HealthCheckResponse_SERVING)
+	began := time.Now()
+	c.Stop(0)
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	awaitStatus(t, watch, healthpb.HealthCheckResponse_NOT_SERVING)
+	if _, err := watch.Recv(); err == nil {
+		t.Error("the stream goes on")
+	}
+}
+
+// TestASilentCallerHoldsUpNoStopForLong has a caller that never ends HTTP/2's
+// handshake. gRPC would wait two minutes for it.
+func TestASilentCallerHoldsUpNoStopForLong(t *testing.T) {
+	c := nodetest.Start(t, 1, nil)
 	slow, err := net.Dial("tcp", c.Peers[0].Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	if _, err := io.WriteString(slow, "P"); err != nil {
+	if _, err := io.WriteString(slow, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	// The server's settings come first: now gRPC has the connection.
+	if _, err := slow.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
 	c.Stop(0)
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
-	}
-	awaitStatus(t, watch, healthpb.HealthCheckResponse_NOT_SERVING)
-	if _, err := watch.Recv(); err == nil {
-		t.Error("the stream goes on")
 	}
 }
 
