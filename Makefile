@@ -8,9 +8,15 @@ RACE  := $(foreach d,fsm decide cluster transport client,$(if $(wildcard $(d)),.
 FUZZTIME ?= 10s
 # How many rounds of failure injection jepsen-short makes.
 ROUNDS ?= 5
+# What bench and bench-compare run: which benchmarks of which packages, how often
+# and for how long each.
+BENCH          ?= .
+BENCH_PACKAGES ?= ./registry ./fsm ./cluster
+BENCH_COUNT    ?= 6
+BENCH_TIME     ?= 0.5s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet staticcheck lint generate check-generated fuzz-short jepsen-short ci clean
+.PHONY: help build test race vet staticcheck lint generate check-generated fuzz-short jepsen-short bench bench-compare ci clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +61,28 @@ fuzz-short: ## run every fuzz test for FUZZTIME (10s)
 
 jepsen-short: ## run ROUNDS (5) rounds of failure injection
 	$(GO) run ./jepsen rounds --rounds $(ROUNDS)
+
+bench: ## run the Go benchmarks BENCH of BENCH_PACKAGES
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCH_TIME) $(BENCH_PACKAGES)
+
+# Both sides run in turn on the same machine, so that what else happens on it
+# hits both. A package that the commit does not have is left out there.
+bench-compare: ## compare the benchmarks with those of the commit BASE (BASE=<commit>)
+	@test -n "$(BASE)" || { echo "say which commit to compare with: make bench-compare BASE=<commit>"; exit 2; }
+	@dir=$$(mktemp -d) && trap 'git worktree remove --force "$$dir/base" 2>/dev/null; rm -rf "$$dir"' EXIT && \
+	git worktree add --quiet --detach "$$dir/base" "$(BASE)" && \
+	for i in $$(seq $(BENCH_COUNT)); do \
+		echo "== round $$i of $(BENCH_COUNT)"; \
+		for side in base now; do \
+			tree=$$(test $$side = base && echo "$$dir/base" || pwd); \
+			for package in $(BENCH_PACKAGES); do \
+				test -d "$$tree/$$package" || continue; \
+				(cd "$$tree" && $(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCH_TIME) $$package) >> "$$dir/$$side.txt" || \
+				{ tail -20 "$$dir/$$side.txt"; exit 1; }; \
+			done; \
+		done; \
+	done && \
+	$(TOOLS) benchstat base="$$dir/base.txt" now="$$dir/now.txt"
 
 ci: ## run what continuous integration runs
 	.ci/run

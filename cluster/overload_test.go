@@ -42,7 +42,7 @@ func TestMoreWritersThanTheQueueHolds(t *testing.T) {
 	})
 	leader := c.leader()
 	mustRegister(t, leader, "p")
-	term := leader.CurrentTerm()
+	term, reign := leader.CurrentTerm(), leader.reign.Load()
 	const delay = 30 * time.Millisecond
 	for _, store := range stores {
 		store.delay.Store(int64(delay))
@@ -67,7 +67,7 @@ func TestMoreWritersThanTheQueueHolds(t *testing.T) {
 			<-start
 			for i := range writesEach {
 				request := registry.ProcessEventAppendRequest{EventType: "note", Payload: registry.JSON("1"), Replay: &registry.Replay{Key: fmt.Sprint(w, "/", i)}}
-				queued := len(leader.reign.Load().queue)
+				queued := len(reign.queue)
 				_, err := leader.AppendEvent(t.Context(), "p", request, nil)
 				switch {
 				case err == nil:
@@ -97,7 +97,7 @@ func TestMoreWritersThanTheQueueHolds(t *testing.T) {
 	if acked.Load() < queue || refused.Load() < writers*writesEach/4 {
 		t.Errorf("%d writes were acked and %d refused, by a queue of %d in %d appends", acked.Load(), refused.Load(), queue, rounds)
 	}
-	if leader.reign.Load() == nil || leader.CurrentTerm() != term {
+	if leader.reign.Load() != reign || leader.CurrentTerm() != term {
 		t.Errorf("term %d became %d", term, leader.CurrentTerm())
 	}
 	if after.HeapAlloc > before.HeapAlloc+(64<<20) {

@@ -140,3 +140,20 @@ func BenchmarkPayloadHash(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkRegistrationHash(b *testing.B) {
+	registration := registry.ProcessRegistration{
+		ID: "p", Disposition: registry.Rerunnable, Identity: registry.ProcessIdentity{Kind: "external"},
+		Input: registry.ProcessInput{Kind: registry.InputExternal, Metadata: registry.JSON(`{"rows":[1,2,3],"text":"some words of an input","nested":{"zeta":1.5,"alpha":null}}`)},
+		EventTypes: []registry.ProcessEventType{
+			{Name: "progress", PayloadSchema: registry.JSON(`{"type":"object","required":["step"],"properties":{"step":{"type":"integer"}}}`)},
+			{Name: "note", PayloadSchema: registry.JSON(`{}`)},
+		},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := registry.RegistrationHash(registration); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
