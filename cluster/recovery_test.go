@@ -385,9 +385,7 @@ func TestASnapshotThatRotsWhileTheNodeRunsIsReplaced(t *testing.T) {
 // told to stop.
 type spoilingTransport struct {
 	*raft.InmemTransport
-	sent    chan struct{}
 	mended  chan struct{}
-	offset  int64
 	refused chan error
 }
 

@@ -28,6 +28,24 @@ const (
 	patience = 40 * time.Second
 )
 
+// binary is the program with the named points.
+var binary string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "holdfast-process-")
+		if err == nil {
+			defer os.RemoveAll(dir)
+			binary, err = process.Build(context.Background(), dir, "failpoints")
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
 // crash is a named point, and who is to pass it.
 type crash struct {
 	point string
@@ -84,10 +102,7 @@ type crashSite struct {
 
 func newCrashSite(t *testing.T) *crashSite {
 	s := &crashSite{dir: t.TempDir(), acked: make(map[string][]string)}
-	binary, err := process.Build(t.Context(), s.dir, "failpoints")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var err error
 	s.cluster, err = process.NewCluster(process.Options{Binary: binary, Dir: s.dir, Env: func(id string) []string {
 		return []string{
 			"HOLDFAST_FAILPOINT_FILE=" + s.pointFile(id),
@@ -147,11 +162,7 @@ func (s *crashSite) write(t *testing.T) {
 	})
 	for i := range writers {
 		id := fmt.Sprintf("p%d", i)
-		if _, err := s.client.RegisterProcess(ctx, registry.ProcessRegistration{
-			ID: id, Disposition: registry.Rerunnable, Identity: registry.ProcessIdentity{Kind: "external"},
-			Input:      registry.ProcessInput{Kind: registry.InputExternal, Metadata: registry.JSON("null")},
-			EventTypes: []registry.ProcessEventType{{Name: "note", PayloadSchema: registry.JSON("{}")}},
-		}); err != nil {
+		if _, err := s.client.RegisterProcess(ctx, note(id)); err != nil {
 			t.Fatal(err)
 		}
 		running.Go(func() { s.writer(ctx, id) })
@@ -237,7 +248,7 @@ func (s *crashSite) crash(t *testing.T, c crash) {
 	if err := errors.Join(n.Start(), n.AwaitReady(ctx)); err != nil {
 		t.Fatal(err)
 	}
-	s.eventually(t, "writes go on", func() error {
+	eventually(t, "writes go on", func() error {
 		if now := s.writes(); now < before+10 {
 			return fmt.Errorf("%d writes were acknowledged since the crash", now-before)
 		}
@@ -255,7 +266,7 @@ func (s *crashSite) leaveBehind(t *testing.T, victim int) {
 		t.Fatal(err)
 	}
 	behind := uint64(0)
-	s.eventually(t, "the others compacted their logs", func() error {
+	eventually(t, "the others compacted their logs", func() error {
 		status, err := s.client.ClusterStatus(t.Context())
 		if err != nil {
 			return err
@@ -298,7 +309,7 @@ func (s *crashSite) verify(t *testing.T) {
 			t.Errorf("process %s: acknowledged append %d of %d is not there: %.40s", id, next+1, len(payloads), payloads[next])
 		}
 	}
-	s.eventually(t, "the replicas agree", func() error {
+	eventually(t, "the replicas agree", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		report, err := s.client.VerifyState(ctx)
@@ -319,7 +330,9 @@ func (s *crashSite) verify(t *testing.T) {
 	})
 }
 
-func (s *crashSite) eventually(t *testing.T, what string, attempt func() error) {
+// eventually repeats an attempt until it succeeds: during an election calls are
+// refused.
+func eventually(t *testing.T, what string, attempt func() error) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
