@@ -71,7 +71,7 @@ func Open(config Config) (*Node, error) {
 		closing:  make(chan struct{}),
 		serving:  make(chan struct{}),
 	}
-	n.log = &watchedLog{LogStore: config.Storage.LogStore, metrics: n.metrics, sizes: logSizes{most: config.TrailingLogs}}
+	n.log = &watchedLog{LogStore: config.Storage.LogStore, metrics: n.metrics, sizes: logSizes{most: config.TrailingLogs}, failed: n.appendFailed}
 	n.replica = &replica{
 		machine: fsm.NewMachine(), identity: n.identity, logger: n.logger, metrics: n.metrics, fatal: n.fatal,
 		membersChanged: config.OnMembersChange, snapshotTaken: func() { n.log.bytes.Store(0) },

@@ -13,8 +13,9 @@ import (
 
 // The watchdogs, as they stand in the metric of their alarms.
 const (
-	// watchdogAppend: one append to the log store takes too long. Raft's
-	// heartbeats go on without the disk, so nobody would take over. Fatal.
+	// watchdogAppend: one append to the log store takes too long, or fails.
+	// Raft's heartbeats go on without the disk, so nobody would take over, or
+	// this node again. Fatal.
 	watchdogAppend = "log_append"
 	// watchdogTakeover: the takeover of a term is not applied. Fatal.
 	watchdogTakeover = "takeover"
@@ -99,6 +100,10 @@ type watchedLog struct {
 	// bytes counts what was appended since the last snapshot.
 	bytes atomic.Uint64
 	sizes logSizes
+	// failed is called when an append fails. Raft makes a leader step down
+	// then, which the same node may be elected after, and a follower refuse the
+	// entry; neither mends a disk that is full or broken.
+	failed func(error)
 }
 
 // StoreLog implements raft.LogStore.
@@ -114,13 +119,21 @@ func (w *watchedLog) StoreLogs(logs []*raft.Log) error {
 	failpoint("log.append.after")
 	w.appending.Store(0)
 	w.metrics.appendSeconds.Observe(time.Since(begin).Seconds())
-	if err == nil {
-		for _, log := range logs {
-			w.bytes.Add(uint64(len(log.Data)))
-			w.sizes.add(log.Index, uint64(len(log.Data)))
-		}
+	if err != nil {
+		w.failed(err)
+		return err
 	}
-	return err
+	for _, log := range logs {
+		w.bytes.Add(uint64(len(log.Data)))
+		w.sizes.add(log.Index, uint64(len(log.Data)))
+	}
+	return nil
+}
+
+// appendFailed ends the node: its disk is full or broken.
+func (n *Node) appendFailed(err error) {
+	n.fatalAlarm(watchdogAppend, fmt.Errorf("an append to the log store failed: %w. "+
+		"Make room on the disk of this node or mend it, then start the node again", err))
 }
 
 // watchLog looks at the log store: an append that hangs is fatal, and much

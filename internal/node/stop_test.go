@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -261,6 +262,7 @@ type gate struct {
 	mu      sync.Mutex
 	held    chan struct{} // appends wait for it to be closed
 	waiting chan struct{} // told of every append that waits
+	failure error         // what appends fail with
 }
 
 func (g *gate) hold() {
@@ -280,8 +282,11 @@ func (g *gate) StoreLog(log *raft.Log) error { return g.StoreLogs([]*raft.Log{lo
 
 func (g *gate) StoreLogs(logs []*raft.Log) error {
 	g.mu.Lock()
-	held, waiting := g.held, g.waiting
+	held, waiting, failure := g.held, g.waiting, g.failure
 	g.mu.Unlock()
+	if failure != nil {
+		return failure
+	}
 	if held != nil {
 		select {
 		case waiting <- struct{}{}:
@@ -379,4 +384,33 @@ func TestANodeWhoseDiskHangsCanBeStopped(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	c.Nodes[0] = nil
+}
+
+// TestANodeWhoseDiskIsFullEnds has an append of the leader fail: it must not
+// stay in the cluster and be elected again and again.
+func TestANodeWhoseDiskIsFullEnds(t *testing.T) {
+	c, gates := gatedCluster(t, 3, nil)
+	leader := c.AwaitLeader()
+	g := gates[c.Peers[leader].ID]
+	g.mu.Lock()
+	g.failure = syscall.ENOSPC
+	g.mu.Unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
+	if _, err := c.Nodes[leader].RegisterProcess(ctx, registration("p")); err == nil {
+		t.Error("a write that was not stored was acked")
+	}
+	select {
+	case err := <-c.Fatals:
+		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "Make room on the disk") {
+			t.Errorf("the node reported %v", err)
+		}
+	case <-ctx.Done():
+		t.Fatal("the node did not report that its disk is full")
+	}
+	c.Stop(leader)
+	next := c.AwaitLeader()
+	if _, err := c.Nodes[next].RegisterProcess(ctx, registration("p")); err != nil {
+		t.Errorf("a write through the others: %v", err)
+	}
 }
