@@ -381,6 +381,42 @@ func TestASnapshotThatRotsWhileTheNodeRunsIsReplaced(t *testing.T) {
 	f.starts()
 }
 
+// TestASnapshotThatIsBeingRemovedRaisesNoAlarm looks at one that raft has half
+// removed, as newer ones took its place.
+func TestASnapshotThatIsBeingRemovedRaisesNoAlarm(t *testing.T) {
+	for _, file := range []string{"state.bin", "meta.json"} {
+		f := newFolder(t, 1)
+		n := f.starts()
+		reaped := f.snapshots[1]
+		mustRegister(t, n, "later")
+		if err := n.TakeSnapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		store := n.config.Storage.snapshots
+		for _, left := range []string{"state.bin", "meta.json"} {
+			if left == file {
+				continue
+			}
+			if err := os.MkdirAll(store.path(reaped.id), 0o750); err != nil {
+				t.Fatal(err)
+			}
+			data, err := os.ReadFile(filepath.Join(store.path(f.snapshots[0].id), left))
+			if err != nil {
+				t.Fatal(err)
+			}
+			data = bytes.ReplaceAll(data, []byte(f.snapshots[0].id), []byte(reaped.id))
+			data = bytes.ReplaceAll(data, fmt.Appendf(nil, `"Index":%d`, f.snapshots[0].index), fmt.Appendf(nil, `"Index":%d`, reaped.index))
+			if err := os.WriteFile(filepath.Join(store.path(reaped.id), left), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, needed := n.verifySnapshots(""); needed || alarms(n, watchdogSnapshot) != 0 {
+			t.Errorf("without its %s, a snapshot that is being removed raised an alarm", file)
+		}
+		f.stop("n1")
+	}
+}
+
 // spoilingTransport flips a bit in every snapshot that it sends, until it is
 // told to stop.
 type spoilingTransport struct {

@@ -163,9 +163,7 @@ func (s *snapshotStore) kept() ([]keptSnapshot, error) {
 		}
 		kept = append(kept, keptSnapshot{id: entry.Name(), term: term, index: index, damage: errors.New("its meta.json cannot be read")})
 	}
-	slices.SortFunc(kept, func(a, b keptSnapshot) int {
-		return cmp.Or(cmp.Compare(b.term, a.term), cmp.Compare(b.index, a.index), cmp.Compare(b.id, a.id))
-	})
+	slices.SortFunc(kept, newerFirst)
 	return kept, nil
 }
 
@@ -209,10 +207,25 @@ func (s *snapshotStore) newest() string {
 	return metas[0].ID
 }
 
-// has tells whether a snapshot is in the folder.
-func (s *snapshotStore) has(id string) bool {
-	_, err := os.Stat(s.path(id))
-	return err == nil
+// outdated tells whether raft has as many newer snapshots as it keeps. It has
+// removed such a one or is about to, file by file.
+func (s *snapshotStore) outdated(snapshot keptSnapshot) bool {
+	metas, err := s.all.List()
+	if err != nil {
+		return false
+	}
+	newer := 0
+	for _, meta := range metas {
+		if newerFirst(keptSnapshot{id: meta.ID, term: meta.Term, index: meta.Index}, snapshot) < 0 {
+			newer++
+		}
+	}
+	return newer >= snapshotsKept
+}
+
+// newerFirst is the order in which raft looks at snapshots.
+func newerFirst(a, b keptSnapshot) int {
+	return cmp.Or(cmp.Compare(b.term, a.term), cmp.Compare(b.index, a.index), cmp.Compare(b.id, a.id))
 }
 
 // hide keeps a snapshot from raft, and tells whether that is new.

@@ -60,8 +60,8 @@ func (n *Node) verifySnapshots(verified string) (index uint64, needed bool) {
 		case err == nil:
 			store.show(snapshot.id)
 			continue
-		case !store.has(snapshot.id):
-			// A newer one took its place meanwhile.
+		case store.outdated(snapshot):
+			// Newer ones took its place meanwhile, and it is being removed.
 			continue
 		}
 		bad = append(bad, badSnapshot{snapshot, err})
