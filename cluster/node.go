@@ -55,6 +55,10 @@ var (
 	_ prometheus.Collector = (*Node)(nil)
 )
 
+// logsCached is how many log entries are kept in memory besides the log store.
+// An entry is a batch, of 512 KiB at most but for a single large command.
+const logsCached = 128
+
 // Open starts a node on its storage. A folder without any data bootstraps the
 // first configuration, if there is one; a folder with data goes on with what
 // it has.
@@ -87,8 +91,14 @@ func Open(config Config) (*Node, error) {
 	leadership := make(chan bool, 64)
 	rc := config.raftConfig()
 	rc.NotifyCh = leadership
+	// What was just appended is read again at once, to be sent to the others
+	// and to be applied.
+	recent, err := raft.NewLogCache(logsCached, n.log)
+	if err != nil {
+		return nil, fmt.Errorf("log cache: %w", err)
+	}
 	transport := &watchedTransport{Transport: config.Transport, node: n}
-	if n.raft, err = raft.NewRaft(rc, n.replica, n.log, config.Storage.bolt, config.Storage.snapshots, transport); err != nil {
+	if n.raft, err = raft.NewRaft(rc, n.replica, recent, config.Storage.bolt, config.Storage.snapshots, transport); err != nil {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), n.replica.restoreFailed)
 	}
 	n.replica.started.Store(true)
