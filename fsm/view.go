@@ -25,11 +25,7 @@ type Position struct {
 
 // Position returns where the state stands.
 func (v View) Position() Position {
-	c := v.state.counters
-	return Position{
-		Index: c.Index, Term: c.Term, Revision: c.Revision, ClockMs: c.ClockMs, LeaseTimeMs: c.LeaseTimeMs,
-		Fencing: c.Fencing, TakeoverTerm: c.TakeoverTerm, Proposer: c.Proposer, ClusterID: c.ClusterID,
-	}
+	return Position(v.state.counters)
 }
 
 // Counts are how many rows of a kind there are.
