@@ -53,7 +53,7 @@ func TestAFlagWinsOverAVariableAndThatOverTheFile(t *testing.T) {
 	flags := []string{"--heartbeat-timeout", "3s", "--append-limit", "8s"}
 	got := served(t, d, flags...)
 	want := cluster.Timing{Heartbeat: 3 * time.Second, Election: 7 * time.Second, LeaderLease: 500 * time.Millisecond}
-	if got.Timing != want || got.HTTPAddr != "127.0.0.1:2" || got.SnapshotEntries != 11 || got.Limits != (cluster.Limits{Append: 8 * time.Second, LogBytes: 64 << 20}) {
+	if got.Timing != want || got.HTTPAddr != "127.0.0.1:2" || got.SnapshotEntries != 11 || got.Limits != (cluster.Limits{Append: 8 * time.Second, LogBytes: 64 << 20, TrailingBytes: 1 << 30}) {
 		t.Errorf("the node has %+v", got)
 	}
 	if got.ID != "n1" || len(got.Peers) != 2 || got.Peers[1] != (node.Peer{ID: "n2", Addr: "127.0.0.1:7502"}) {
@@ -111,6 +111,70 @@ func TestEverySettingIsShown(t *testing.T) {
 		if flag := cmd.Flags().Lookup(name); len(flag.Annotations[envAnnotation]) == 0 {
 			t.Errorf("--%s has no variable", name)
 		}
+	}
+}
+
+// readmeRow is a setting in the README: flag, variable, default.
+var readmeRow = regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| `(HOLDFAST_[A-Z_]+)` \\| ([^|]*) \\| [^|]+ \\|$")
+
+func TestTheReadmeListsEverySetting(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, _, err := (&app{}).rootCommand().Find([]string{"serve"})
+	if err == nil {
+		err = cmd.ParseFlags(nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append([]string{"config"}, settingNames...)
+	var listed []string
+	for _, row := range readmeRow.FindAllStringSubmatch(string(text), -1) {
+		listed = append(listed, row[1])
+		flag := cmd.Flags().Lookup(row[1])
+		if flag == nil || row[2] != flag.Annotations[envAnnotation][0] {
+			t.Errorf("the README gives --%s the variable %s", row[1], row[2])
+			continue
+		}
+		byDefault := flag.DefValue
+		if flag.Name == "log-level" {
+			byDefault = "info"
+		}
+		if flag.Value.Type() == kindBytes {
+			byDefault = flag.Value.String()
+		}
+		// The text may group digits, and says "off" for booleans.
+		shown := strings.NewReplacer("`", "", ",", "", "off", "false").Replace(row[3])
+		if shown != "required" && shown != byDefault && !(shown == "none" && byDefault == "") {
+			t.Errorf("the README gives --%s the default %s, it is %q", row[1], row[3], byDefault)
+		}
+	}
+	if !slices.Equal(listed, want) {
+		t.Errorf("the README lists %v\nand there are      %v", listed, want)
+	}
+}
+
+// TestTheFilesInTheDocumentsAreAccepted reads every block of YAML that the
+// documents show.
+func TestTheFilesInTheDocumentsAreAccepted(t *testing.T) {
+	block := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```$")
+	found := 0
+	for _, document := range []string{"../../README.md", "../../docs/operating.md"} {
+		text, err := os.ReadFile(document)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range block.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if got := newDesk(t).run("config", "show", "--config", writeConfig(t, match[1])); got.code != exitOK {
+				t.Errorf("%s shows a file that is refused: %s", document, got.stderr)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no document shows a file")
 	}
 }
 
@@ -178,6 +242,7 @@ func TestTunablesAreRefused(t *testing.T) {
 		{"--snapshot-bytes 0", "at least 1"},
 		{"--snapshot-bytes 1TB", "256MiB"},
 		{"--trailing-logs 0", "at least 1"},
+		{"--trailing-bytes 0", "at least 1"},
 		{"--pprof", "--http-addr"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
@@ -206,7 +271,7 @@ func TestTheSettingsOfTheDefaultsAreThose(t *testing.T) {
 	maps.Copy(d.env, serveEnv())
 	got, want := served(t, d), cluster.Defaults()
 	if got.Timing != want.Timing || got.SnapshotEntries != want.SnapshotEntries || got.SnapshotInterval != want.SnapshotInterval ||
-		got.TrailingLogs != want.TrailingLogs || got.Limits.Append != want.Limits.Append || got.Limits.LogBytes != want.Limits.LogBytes {
+		got.TrailingLogs != want.TrailingLogs || got.Limits.Append != want.Limits.Append || got.Limits.LogBytes != want.Limits.LogBytes || got.Limits.TrailingBytes != want.Limits.TrailingBytes {
 		t.Errorf("serve starts with %+v, the defaults are %+v", got, want)
 	}
 }

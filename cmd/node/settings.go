@@ -23,7 +23,7 @@ type serveFlags struct {
 
 	heartbeat, election, leaderLease time.Duration
 	snapshotEntries, trailingLogs    uint64
-	snapshotBytes                    byteSize
+	snapshotBytes, trailingBytes     byteSize
 	snapshotInterval, appendLimit    time.Duration
 }
 
@@ -32,7 +32,7 @@ type serveFlags struct {
 var settingNames = []string{
 	"id", "data-dir", "addr", "peers", "join", "advertise-addr", "http-addr", "insecure", "pprof", "log-level", "log-format",
 	"heartbeat-timeout", "election-timeout", "leader-lease-timeout",
-	"snapshot-entries", "snapshot-bytes", "snapshot-interval", "trailing-logs", "append-limit",
+	"snapshot-entries", "snapshot-bytes", "snapshot-interval", "trailing-logs", "trailing-bytes", "append-limit",
 }
 
 // bind adds the flags to a command.
@@ -50,7 +50,7 @@ func (f *serveFlags) bind(cmd *cobra.Command) {
 	flags.BoolVar(&f.pprof, "pprof", false, "serve Go's profiles on --http-addr under /debug/pprof/")
 
 	defaults := cluster.Defaults()
-	f.snapshotBytes = byteSize(defaults.Limits.LogBytes)
+	f.snapshotBytes, f.trailingBytes = byteSize(defaults.Limits.LogBytes), byteSize(defaults.Limits.TrailingBytes)
 	flags.DurationVar(&f.heartbeat, "heartbeat-timeout", defaults.Timing.Heartbeat, "how long a follower waits for its leader before it stands for election")
 	flags.DurationVar(&f.election, "election-timeout", defaults.Timing.Election, "how long an election may take")
 	flags.DurationVar(&f.leaderLease, "leader-lease-timeout", defaults.Timing.LeaderLease, "how long a leader goes on without hearing from a majority")
@@ -58,10 +58,11 @@ func (f *serveFlags) bind(cmd *cobra.Command) {
 	flags.Var(&f.snapshotBytes, "snapshot-bytes", "after how many `bytes` of log a snapshot is taken, for example 256MiB")
 	flags.DurationVar(&f.snapshotInterval, "snapshot-interval", defaults.SnapshotInterval, "how often the number of entries is looked at")
 	flags.Uint64Var(&f.trailingLogs, "trailing-logs", defaults.TrailingLogs, "how many `entries` stay in the log behind a snapshot, for followers that are behind")
+	flags.Var(&f.trailingBytes, "trailing-bytes", "how many `bytes` of log stay behind a snapshot at most, for example 1GiB")
 	flags.DurationVar(&f.appendLimit, "append-limit", defaults.Limits.Append, "how long the disk may take for one append to the log before the node ends itself")
 
 	own := []string{"id", "data-dir", "addr", "peers", "join", "advertise-addr", "http-addr", "insecure", "pprof", "heartbeat-timeout", "election-timeout",
-		"leader-lease-timeout", "snapshot-entries", "snapshot-bytes", "snapshot-interval", "trailing-logs", "append-limit"}
+		"leader-lease-timeout", "snapshot-entries", "snapshot-bytes", "snapshot-interval", "trailing-logs", "trailing-bytes", "append-limit"}
 	fromEnv(flags, append([]string{"config"}, own...)...)
 	fromFile(flags, own...)
 	require(cmd, "id", "data-dir", "addr")
@@ -91,7 +92,7 @@ func (f *serveFlags) config() (node.Config, error) {
 		ID: f.id, DataDir: f.dataDir, Addr: f.addr, HTTPAddr: f.httpAddr, Pprof: f.pprof, Peers: peers, Advertise: advertise,
 		Timing:          cluster.Timing{Heartbeat: f.heartbeat, Election: f.election, LeaderLease: f.leaderLease},
 		SnapshotEntries: f.snapshotEntries, SnapshotInterval: f.snapshotInterval, TrailingLogs: f.trailingLogs,
-		Limits:  cluster.Limits{Append: f.appendLimit, LogBytes: uint64(f.snapshotBytes)},
+		Limits:  cluster.Limits{Append: f.appendLimit, LogBytes: uint64(f.snapshotBytes), TrailingBytes: uint64(f.trailingBytes)},
 		Version: currentVersion().Version,
 	}, nil
 }
@@ -156,7 +157,7 @@ func (f *serveFlags) checkTunables() error {
 	for _, n := range []struct {
 		flag  string
 		value uint64
-	}{{"--snapshot-entries", f.snapshotEntries}, {"--snapshot-bytes", uint64(f.snapshotBytes)}, {"--trailing-logs", f.trailingLogs}} {
+	}{{"--snapshot-entries", f.snapshotEntries}, {"--snapshot-bytes", uint64(f.snapshotBytes)}, {"--trailing-logs", f.trailingLogs}, {"--trailing-bytes", uint64(f.trailingBytes)}} {
 		if n.value == 0 {
 			return wrongUsage(n.flag, "%s must be at least 1", n.flag)
 		}

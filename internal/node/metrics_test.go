@@ -177,3 +177,29 @@ func TestTheMetricsOfNodesInOneProcessAreApart(t *testing.T) {
 		t.Errorf("%d nodes say that they lead", leaders)
 	}
 }
+
+var (
+	alarmSeries = regexp.MustCompile(`(?m)^holdfast_watchdog_alarms_total\{watchdog="([a-z_]+)"\}`)
+	alarmRow    = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| (?:yes|no) \\|")
+)
+
+// TestEveryAlarmIsInTheManual compares the watchdogs of a node with the table
+// of what to do about them.
+func TestEveryAlarmIsInTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := nodetest.Start(t, 1, withHTTP)
+	_, text := get(t, "http://"+c.Nodes[0].HTTPAddr()+"/metrics")
+	names := func(all [][]string) (names []string) {
+		for _, match := range all {
+			names = append(names, match[1])
+		}
+		return slices.Sorted(slices.Values(names))
+	}
+	exposed, explained := names(alarmSeries.FindAllStringSubmatch(text, -1)), names(alarmRow.FindAllStringSubmatch(string(manual), -1))
+	if len(exposed) == 0 || !slices.Equal(exposed, explained) {
+		t.Errorf("the watchdogs are %v, the manual explains %v", exposed, explained)
+	}
+}
