@@ -36,6 +36,9 @@ func TestMoreWritersThanTheQueueHolds(t *testing.T) {
 	const queue, writers, writesEach = 200, 10 * 200, 5
 	stores := make(map[string]*slowStore)
 	c := newTestCluster(t, 3, func(config *Config) {
+		// Thousands of writers on two cores under the race detector must not
+		// look like a dead leader.
+		config.Timing = Timing{Heartbeat: 2 * time.Second, Election: 2 * time.Second, LeaderLease: time.Second}
 		stores[config.ID] = &slowStore{LogStore: config.Storage.LogStore}
 		config.Storage.LogStore = stores[config.ID]
 		config.queue = queue
