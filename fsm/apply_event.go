@@ -142,7 +142,6 @@ func (s *state) storeEvent(p *process, e *event, wake *storedMaterialisedWake) R
 // append adds an event behind the log and to the index.
 func (p *process) append(e *event) {
 	p.events = append(p.events, e)
-	p.eventBytes += uint64(len(e.Payload))
 	if e.ReplayKey != "" {
 		if p.index.byReplayKey == nil {
 			p.index.byReplayKey = make(map[string]*event)

@@ -37,9 +37,7 @@ type process struct {
 	// events is the log. Versions of a row share one backing array: an append
 	// writes behind the end that every older version sees.
 	events []*event
-	// eventBytes is the size of all payloads, for the size of the row.
-	eventBytes uint64
-	lease      lease
+	lease  lease
 	// terminal is the event that ended the process, nil while it runs.
 	terminal *event
 	// index finds events by replay key. It is shared by all versions of the

@@ -1,7 +1,7 @@
 // Package registry is the vocabulary of Holdfast: the types of a process
 // registry, the Registry interface with its 31 methods, the error catalogue,
 // and the pure rules that every implementation shares (validation, canonical
-// text and hashes, event semantics, the verdict on a dead lease holder).
+// text and hashes, event semantics).
 //
 // A process is a durable background activity: an agent run, a job, a tool
 // call. The registry holds its registration, its event log, the wakes that its
