@@ -32,6 +32,13 @@
 // spaced out, with jitter, and stop when the context ends or after the retry
 // timeout; the error is then that of the last try.
 //
+// # Whose lease it is
+//
+// LocalOwner makes an identity that others on the same host can judge: whether
+// the process behind it has died. ClaimOrReclaim uses that, so that work whose
+// owner crashed is taken over at once where its death can be seen, and with the
+// end of the lease elsewhere.
+//
 // # Errors
 //
 // Every error is a *registry.Error; match it with errors.Is and the sentinels

@@ -109,8 +109,8 @@ var rules = []rule{
 	{
 		name:        "client is linked with no server, store, log codec or test code",
 		reason:      "users link it into their programs",
-		from:        exactly("/client"),
-		banned:      either(oursBut("/registry", "/transport/pb", "/transport/wire"), within("github.com/hashicorp", "go.etcd.io/bbolt", "github.com/boltdb/bolt", "testing")),
+		from:        within("/client"),
+		banned:      either(oursBut("/registry", "/transport/pb", "/transport/wire", "/client/liveness"), within("github.com/hashicorp", "go.etcd.io/bbolt", "github.com/boltdb/bolt", "testing")),
 		linked:      true,
 		exampleFrom: "/client", example: "github.com/hashicorp/raft",
 	},
