@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"reflect"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/transport/pb"
+	"github.com/holdfast-registry/holdfast/transport/wire/wiretest"
 )
 
 // mayPass are the refusals after which a call is tried again.
@@ -44,6 +47,35 @@ func TestEveryRefusalIsTriedAgainOrNot(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestEveryErrorReachesTheCallerWhole sends the catalogue, with every field, over
+// a connection to a caller of the client.
+func TestEveryErrorReachesTheCallerWhole(t *testing.T) {
+	for _, info := range registry.Codes() {
+		for _, unknown := range []bool{false, info.Definite} {
+			t.Run(fmt.Sprintf("%s, unknown %v", info.Name, unknown), func(t *testing.T) {
+				sent := failure(info.Code)
+				sent.Fields, sent.Unknown = wiretest.Full[registry.Fields](uint64(info.Code)), unknown
+				node := newFakeNode(t, refuse(registry.AnswerInfo{}, sent))
+				c := mustDial(t, []string{node.addr}, WithRetryTimeout(0))
+				for _, err := range []error{writeCall(t.Context(), c), readCall(t.Context(), c)} {
+					if arrived := mustBe(t, err, info.Code); !reflect.DeepEqual(arrived, sent) || registry.IsDefinite(err) != sent.Definite() {
+						t.Errorf("sent    %+v\narrived %+v", sent, arrived)
+					}
+				}
+			})
+		}
+	}
+	t.Run("the operation that a batch was refused for keeps its index and code", func(t *testing.T) {
+		first := uint64(0)
+		sent := registry.Errorf(registry.CodeBatchRefused, registry.Fields{Operation: &first, OperationCode: registry.CodeFenced.String()}, "refused")
+		node := newFakeNode(t, refuse(registry.AnswerInfo{}, sent))
+		failed := mustBe(t, writeCall(t.Context(), mustDial(t, []string{node.addr})), registry.CodeBatchRefused)
+		if f := failed.Fields; f.Operation == nil || *f.Operation != 0 || registry.CodeByName(f.OperationCode) != registry.CodeFenced {
+			t.Errorf("%+v", f)
+		}
+	})
 }
 
 func TestRefusalOfUnknownOutcomeIsTriedAgainByReadsOnly(t *testing.T) {

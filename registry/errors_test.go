@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -26,6 +27,16 @@ var sentinels = []struct {
 	{25, registry.ErrInternal},
 }
 
+// fieldNames are the JSON names of all fields.
+func fieldNames() map[string]bool {
+	names := map[string]bool{}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[registry.Fields]()) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names[name] = true
+	}
+	return names
+}
+
 func TestCatalogue(t *testing.T) {
 	codes := registry.Codes()
 	t.Run("every code has its sentinel", func(t *testing.T) {
@@ -45,6 +56,14 @@ func TestCatalogue(t *testing.T) {
 			names[info.Name] = true
 			if !strings.HasPrefix(info.Meaning, "is returned ") || !strings.HasSuffix(info.Meaning, ".") {
 				t.Errorf("the meaning is %q", info.Meaning)
+			}
+			if !strings.HasSuffix(info.Remedy, ".") {
+				t.Errorf("what to do is %q", info.Remedy)
+			}
+			for _, field := range strings.Split(info.Fields, ", ") {
+				if info.Fields != "" && !fieldNames()[field] {
+					t.Errorf("there is no field %q", field)
+				}
 			}
 			if registry.CodeByName(info.Name) != info.Code || info.Code.String() != info.Name || info.Code.Info() != info {
 				t.Error("name and number do not lead to each other")

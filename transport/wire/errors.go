@@ -44,6 +44,14 @@ var grpcCodes = map[registry.Code]codes.Code{
 	registry.CodeInternal:         codes.Internal,
 }
 
+// GRPCCode is the gRPC status with which a code of the catalogue travels.
+func GRPCCode(code registry.Code) codes.Code {
+	if c, ok := grpcCodes[code]; ok {
+		return c
+	}
+	return codes.Unknown
+}
+
 // Errors travel in trailers, which many HTTP/2 stacks bound to 8 KiB in all: a
 // longer text is cut, and a longer conflicting ref left out.
 const (
@@ -65,10 +73,7 @@ func ErrorToStatus(err error) error {
 		}
 		e = registry.Errorf(registry.CodeInternal, registry.Fields{}, "%s", err.Error())
 	}
-	code, ok := grpcCodes[e.Code]
-	if !ok {
-		code = codes.Unknown
-	}
+	code := GRPCCode(e.Code)
 	text := cut(valid(e.Message), maxErrorText)
 	s, failed := status.New(code, text).WithDetails(errorToPB(e, text))
 	if failed != nil {
