@@ -15,14 +15,13 @@ type AppendEvent struct {
 
 func (op AppendEvent) step(s *State) Answer {
 	p := s.Processes[op.ProcessID]
-	if p == nil { // 1
-		return refuse(registry.CodeNotFound, op.ProcessID)
-	}
+	declared := p.declared(op.Request.EventType)
+	terminal := declared != nil && declared.Semantics.Terminal != nil
+	return s.fenced(op.ProcessID, op.Fence, terminal, func(p *Process) Answer { return op.append(s, p, declared) }) // 1
+}
+
+func (op AppendEvent) append(s *State, p *Process, declared *registry.ProcessEventType) Answer {
 	request := op.Request
-	declared := p.declared(request.EventType)
-	if !p.passesFence(op.Fence, declared != nil && declared.Semantics.Terminal != nil) {
-		return p.refuseFenced()
-	}
 	hash, err := registry.PayloadHash(request.EventType, request.Payload) // 2
 	if err != nil {
 		panic(err)
@@ -75,13 +74,16 @@ func (op AppendEvent) step(s *State) Answer {
 	}
 	p.Events = append(p.Events, Event{ProcessEvent: e, PayloadHash: hash})
 	if semantics.Terminal != nil {
-		p.State, p.Output = semantics.Terminal.State, &semantics.Terminal.AwaitOutput
+		p.State, p.Output, p.Wait = semantics.Terminal.State, &semantics.Terminal.AwaitOutput, nil
 	}
 	s.changed(p)
 	return p.appended(e, request.WakeTargetScope) // 10
 }
 
 func (p *Process) declared(name string) *registry.ProcessEventType {
+	if p == nil {
+		return nil
+	}
 	for i := range p.Registration.EventTypes {
 		if p.Registration.EventTypes[i].Name == name {
 			return &p.Registration.EventTypes[i]
@@ -109,26 +111,6 @@ func (p *Process) appended(e registry.ProcessEvent, target *registry.SessionScop
 		ProcessID: e.ProcessID, Sequence: e.Sequence, EventType: e.EventType, EventReplayKey: e.ReplayKey,
 		ProcessCausedBy: p.Registration.Provenance.CausedBy, DedupeKey: wake.DedupeKey, Input: wake.Input,
 		CreatedAtMs: e.OccurredAtMs,
-	}
-	return a
-}
-
-// EventsAfter is 5.13: the whole list.
-type EventsAfter struct {
-	ProcessID string
-	After     uint64
-}
-
-func (op EventsAfter) step(s *State) Answer {
-	p := s.Processes[op.ProcessID]
-	if p == nil {
-		return refuse(registry.CodeNotFound, op.ProcessID)
-	}
-	var a Answer
-	for _, e := range p.Events {
-		if e.Sequence > op.After {
-			a.Events = append(a.Events, e.ProcessEvent)
-		}
 	}
 	return a
 }

@@ -5,10 +5,11 @@ import "github.com/holdfast-registry/holdfast/registry"
 // live tells that a lease has a holder and ends after now. A4.
 func (s *State) live(l Lease) bool { return l.Held && l.EndMs > s.LeaseTimeMs }
 
-// shown is the public form of a lease row. A4.
-func (s *State) shown(id string, l Lease) *registry.ProcessLease {
+// shown is the public form of the lease of a process. A4.
+func (s *State) shown(p *Process) *registry.ProcessLease {
+	l := p.Lease
 	return &registry.ProcessLease{
-		ProcessID: id, Owner: l.Owner, LeaseToken: l.Token, FencingToken: l.Fencing, ClaimedAtMs: l.ClaimedAtMs,
+		ProcessID: p.Registration.ID, Owner: l.Owner, LeaseToken: l.Token, FencingToken: l.Fencing, ClaimedAtMs: l.ClaimedAtMs,
 		ExpiresAtMs: s.ClockMs + l.EndMs - s.LeaseTimeMs,
 	}
 }
@@ -27,29 +28,71 @@ type ClaimProcessLease struct {
 }
 
 func (op ClaimProcessLease) step(s *State) Answer {
-	p := s.Processes[op.ProcessID]
-	if p == nil {
-		return refuse(registry.CodeNotFound, op.ProcessID)
-	}
-	if p.State != "running" {
-		return p.refuseTerminal()
-	}
-	if s.live(p.Lease) {
-		if !sameIncarnation(p.Lease.Owner, op.Owner) {
-			return Answer{Lease: s.shown(op.ProcessID, p.Lease), Busy: true}
+	return s.unended(op.ProcessID, func(p *Process) Answer {
+		switch {
+		case !s.live(p.Lease):
+			return s.grantLease(p, op.Owner, op.TTLMs, op.Token)
+		case sameIncarnation(p.Lease.Owner, op.Owner):
+			return s.extend(p, op.TTLMs)
 		}
-		p.Lease.EndMs = s.LeaseTimeMs + op.TTLMs
-		s.Revision++
-		return Answer{Lease: s.shown(op.ProcessID, p.Lease)}
-	}
-	s.Fencing++
-	p.Lease = Lease{
-		Held: true, Owner: op.Owner, Token: op.Token, Fencing: s.Fencing,
-		ClaimedAtMs: s.ClockMs, EndMs: s.LeaseTimeMs + op.TTLMs,
-	}
-	s.Revision++
-	return Answer{Lease: s.shown(op.ProcessID, p.Lease)}
+		return s.busy(p)
+	})
 }
+
+// ReclaimProcessLease is 5.27 with A5 and A6. Token is as with a claim.
+type ReclaimProcessLease struct {
+	ProcessID string
+	Owner     registry.LeaseOwnerIdentity
+	Observed  registry.ProcessLease
+	Verdict   registry.HolderVerdict
+	TTLMs     uint64
+	Token     string
+}
+
+func (op ReclaimProcessLease) step(s *State) Answer {
+	return s.unended(op.ProcessID, func(p *Process) Answer {
+		// The own live lease is none to enter again here: W-09.
+		if s.live(p.Lease) && !op.mayTake(p.Lease) {
+			return s.busy(p)
+		}
+		return s.grantLease(p, op.Owner, op.TTLMs, op.Token)
+	})
+}
+
+// mayTake tells whether a live lease may be taken from its holder. When the
+// observed lease ends, and when it was claimed, is not compared.
+func (op ReclaimProcessLease) mayTake(l Lease) bool {
+	holder, claimant := l.Owner.Liveness, op.Owner.Liveness
+	return op.Observed.ProcessID == op.ProcessID && sameIncarnation(op.Observed.Owner, l.Owner) &&
+		op.Observed.LeaseToken == l.Token && op.Observed.FencingToken == l.Fencing &&
+		op.Verdict == registry.VerdictDead &&
+		holder.Kind == registry.LivenessLocalProcess && claimant.Kind == registry.LivenessLocalProcess &&
+		holder.HostID == claimant.HostID && holder.BootID == claimant.BootID
+}
+
+// unended does something to a process that has not ended. A6.
+func (s *State) unended(id string, do func(p *Process) Answer) Answer {
+	return s.on(id, func(p *Process) Answer {
+		if p.State != "running" {
+			return p.refuseTerminal()
+		}
+		return do(p)
+	})
+}
+
+func (s *State) grantLease(p *Process, owner registry.LeaseOwnerIdentity, ttlMs uint64, token string) Answer {
+	s.Fencing++
+	p.Lease = Lease{Held: true, Owner: owner, Token: token, Fencing: s.Fencing, ClaimedAtMs: s.ClockMs}
+	return s.extend(p, ttlMs)
+}
+
+func (s *State) extend(p *Process, ttlMs uint64) Answer {
+	p.Lease.EndMs = s.LeaseTimeMs + ttlMs
+	s.Revision++
+	return Answer{Lease: s.shown(p)}
+}
+
+func (s *State) busy(p *Process) Answer { return Answer{Lease: s.shown(p), Busy: true} }
 
 // RenewProcessLease is 5.28.
 type RenewProcessLease struct {
@@ -64,8 +107,7 @@ func (op RenewProcessLease) step(s *State) Answer {
 		p.Lease.Token != op.Lease.LeaseToken || p.Lease.Fencing != op.Lease.FencingToken {
 		return refuse(registry.CodeLeaseExpired, id)
 	}
-	p.Lease.EndMs = s.LeaseTimeMs + op.TTLMs
-	s.Revision++
+	s.extend(p, op.TTLMs)
 	// The caller's own lease comes back, with the new end.
 	lease := op.Lease
 	lease.ExpiresAtMs = s.ClockMs + op.TTLMs
@@ -80,7 +122,7 @@ func (op GetProcessLease) step(s *State) Answer {
 	if p == nil || !p.Lease.Held {
 		return Answer{}
 	}
-	return Answer{Lease: s.shown(op.ProcessID, p.Lease)}
+	return Answer{Lease: s.shown(p)}
 }
 
 // CompleteProcessLease is 5.30.

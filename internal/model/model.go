@@ -30,6 +30,14 @@ type State struct {
 	// TakeoverTerm is the term of the last takeover.
 	TakeoverTerm uint64
 	Processes    map[string]*Process
+	Grants       map[Grant]registry.ProcessHandleDescriptor
+}
+
+// Grant is a scope and a process that it may address. Scopes are compared as
+// the pair that they are. A18.
+type Grant struct {
+	Scope     registry.SessionScope
+	ProcessID string
 }
 
 // Process is one process with everything that hangs on it.
@@ -39,15 +47,20 @@ type Process struct {
 	Hash         string
 	// Life is the revision at which the process was registered, Revision that
 	// of its last change, leases not counted.
-	Life         uint64
-	Revision     uint64
-	CreatedAtMs  uint64
-	UpdatedAtMs  uint64
-	FirstStarted *registry.ProcessStarted
-	State        registry.ProcessState
-	Output       *registry.ProcessAwaitOutput
-	Events       []Event
-	Lease        Lease
+	Life           uint64
+	Revision       uint64
+	CreatedAtMs    uint64
+	UpdatedAtMs    uint64
+	ExternalRef    *registry.ProcessExternalRef
+	FirstStarted   *registry.ProcessStarted
+	AbandonRequest *registry.AbandonRequest
+	Wait           *registry.WaitState
+	State          registry.ProcessState
+	Output         *registry.ProcessAwaitOutput
+	Events         []Event
+	// Acked are the sequences whose wakes were consumed, of events or not.
+	Acked map[uint64]bool
+	Lease Lease
 }
 
 // Event is a stored event and the hash that repeats of it are compared by.
@@ -87,6 +100,12 @@ type Answer struct {
 	Busy    bool
 	Records []registry.ProcessRecord
 	Events  []registry.ProcessEvent
+	Count   uint64
+	Has     bool
+	Grants  []registry.ProcessHandleGrant
+	Entries []registry.ProcessHandleGrantEntry
+	Deleted *registry.ProcessSessionDeleteReport
+	Pruned  *registry.ProcessPruneReport
 }
 
 // Entry is a group of operations as the log carries them: decided in one term
@@ -103,15 +122,17 @@ type Entry struct {
 }
 
 // New returns the empty state.
-func New() *State { return &State{Processes: map[string]*Process{}} }
+func New() *State {
+	return &State{Processes: map[string]*Process{}, Grants: map[Grant]registry.ProcessHandleDescriptor{}}
+}
 
 // Clone returns a copy that shares nothing that ever changes.
 func (s *State) Clone() *State {
 	c := *s
-	c.Processes = maps.Clone(s.Processes)
+	c.Processes, c.Grants = maps.Clone(s.Processes), maps.Clone(s.Grants)
 	for id, p := range c.Processes {
 		row := *p
-		row.Events = slices.Clone(p.Events)
+		row.Events, row.Acked = slices.Clone(p.Events), maps.Clone(p.Acked)
 		c.Processes[id] = &row
 	}
 	return &c
@@ -164,6 +185,44 @@ func (s *State) Life(id string) uint64 {
 	return 0
 }
 
+// on does something to a process, if it is known.
+func (s *State) on(id string, do func(p *Process) Answer) Answer {
+	p := s.Processes[id]
+	if p == nil {
+		return refuse(registry.CodeNotFound, id)
+	}
+	return do(p)
+}
+
+// fenced does something to a process under a fence, in the order of A2. needed
+// says that it is a write for which "fencing: required" asks for one.
+func (s *State) fenced(id string, f *registry.Fence, needed bool, do func(p *Process) Answer) Answer {
+	return s.on(id, func(p *Process) Answer {
+		if !p.passesFence(f, needed) {
+			a := refuse(registry.CodeFenced, id)
+			current := p.Lease.Fencing
+			a.Fields.FencingToken = &current
+			return a
+		}
+		return do(p)
+	})
+}
+
+func (p *Process) passesFence(f *registry.Fence, needed bool) bool {
+	if f == nil {
+		return !needed || p.Registration.Fencing != registry.FencingRequired
+	}
+	// Whether the lease has expired does not matter: nobody superseded it.
+	return p.Lease.Held && p.Lease.Token == f.LeaseToken && p.Lease.Fencing == f.FencingToken
+}
+
+// changed counts a change of the record itself.
+func (s *State) changed(p *Process) {
+	s.Revision++
+	p.Revision = s.Revision
+	p.UpdatedAtMs = s.ClockMs
+}
+
 // refuse answers with a refusal on a process.
 func refuse(code registry.Code, id string) Answer {
 	return Answer{Code: code, Fields: registry.Fields{ProcessID: id}}
@@ -176,38 +235,14 @@ func (p *Process) refuseTerminal() Answer {
 	return a
 }
 
-// changed counts a change of the record itself.
-func (s *State) changed(p *Process) {
-	s.Revision++
-	p.Revision = s.Revision
-	p.UpdatedAtMs = s.ClockMs
-}
-
-// passesFence is the fence check of A2. needed says that the write is one of
-// those for which "fencing: required" asks for a fence.
-func (p *Process) passesFence(f *registry.Fence, needed bool) bool {
-	if f == nil {
-		return !needed || p.Registration.Fencing != registry.FencingRequired
-	}
-	// Whether the lease has expired does not matter: nobody superseded it.
-	return p.Lease.Held && p.Lease.Token == f.LeaseToken && p.Lease.Fencing == f.FencingToken
-}
-
-func (p *Process) refuseFenced() Answer {
-	a := refuse(registry.CodeFenced, p.Registration.ID)
-	current := p.Lease.Fencing
-	a.Fields.FencingToken = &current
-	return a
-}
-
-// record is the public form of the process. 3.13, A12.
-func (p *Process) record() *registry.ProcessRecord {
+// answer is the record as it stands. 3.13, A12.
+func (p *Process) answer() Answer {
 	r := p.Registration
-	return &registry.ProcessRecord{
+	return Answer{Record: &registry.ProcessRecord{
 		ID: r.ID, RegistrationHash: p.Hash, Input: r.Input, Disposition: r.Disposition, Identity: r.Identity,
 		EventTypes: r.EventTypes, Provenance: r.Provenance, EnvRef: r.EnvRef, WakeTarget: r.WakeTarget,
-		CreatedAtMs: p.CreatedAtMs, UpdatedAtMs: p.UpdatedAtMs, FirstStarted: p.FirstStarted,
-		Status: registry.ProcessStatus{State: p.State, AwaitOutput: p.Output},
-		Life:   p.Life, Revision: p.Revision, Fencing: r.Fencing,
-	}
+		CreatedAtMs: p.CreatedAtMs, UpdatedAtMs: p.UpdatedAtMs, ExternalRef: p.ExternalRef, FirstStarted: p.FirstStarted,
+		AbandonRequest: p.AbandonRequest, Wait: p.Wait, Status: registry.ProcessStatus{State: p.State, AwaitOutput: p.Output},
+		Life: p.Life, Revision: p.Revision, Fencing: r.Fencing,
+	}}
 }

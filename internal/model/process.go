@@ -1,6 +1,8 @@
 package model
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/holdfast-registry/holdfast/registry"
@@ -18,17 +20,17 @@ func (op RegisterProcess) step(s *State) Answer {
 	}
 	if p := s.Processes[r.ID]; p != nil {
 		if p.Hash == hash {
-			return Answer{Record: p.record()}
+			return p.answer()
 		}
 		a := refuse(registry.CodeAlreadyExists, r.ID)
 		a.Fields.ExistingHash, a.Fields.NewHash = p.Hash, hash
 		return a
 	}
-	p := &Process{Registration: r, Hash: hash, State: "running", CreatedAtMs: s.ClockMs}
+	p := &Process{Registration: r, Hash: hash, State: "running", CreatedAtMs: s.ClockMs, Acked: map[uint64]bool{}}
 	s.changed(p)
 	p.Life = p.Revision
 	s.Processes[r.ID] = p
-	return Answer{Record: p.record()}
+	return p.answer()
 }
 
 // completed appends the core types that are not declared. 4.1.
@@ -54,52 +56,31 @@ func completed(declared []registry.ProcessEventType) []registry.ProcessEventType
 type GetProcess struct{ ProcessID string }
 
 func (op GetProcess) step(s *State) Answer {
-	p := s.Processes[op.ProcessID]
-	if p == nil {
-		return refuse(registry.CodeNotFound, op.ProcessID)
-	}
-	return Answer{Record: p.record()}
+	return s.on(op.ProcessID, (*Process).answer)
 }
 
 // ListProcesses is 5.23: the whole list.
 type ListProcesses struct{ Filter registry.ProcessListFilter }
 
 func (op ListProcesses) step(s *State) Answer {
-	var records []registry.ProcessRecord
-	for _, p := range s.Processes {
-		if matches(op.Filter, p) {
-			records = append(records, *p.record())
+	var a Answer
+	for _, id := range s.ids() {
+		if p := s.Processes[id]; matches(op.Filter, p) {
+			a.Records = append(a.Records, *p.answer().Record)
 		}
 	}
-	slices.SortFunc(records, func(a, b registry.ProcessRecord) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
-	return Answer{Records: records}
+	return a
 }
+
+// ids are those of all processes, ascending.
+func (s *State) ids() []string { return slices.Sorted(maps.Keys(s.Processes)) }
 
 // matches is the rule of 3.20.
 func matches(f registry.ProcessListFilter, p *Process) bool {
-	switch f.Status {
-	case "":
-		if p.State != "running" {
-			return false
-		}
-	case "any":
-	default:
-		if string(f.Status) != string(p.State) {
-			return false
-		}
-	}
-	if f.Definition != nil {
-		if p.Registration.Identity.Definition == nil || canonical(f.Definition) != canonical(p.Registration.Identity.Definition) {
-			return false
-		}
-	}
-	// No operation of the model sets a wait yet.
-	return f.Waiting == nil || !*f.Waiting
+	status, definition := cmp.Or(string(f.Status), "running"), p.Registration.Identity.Definition
+	return (status == "any" || status == string(p.State)) &&
+		(f.Definition == nil || definition != nil && canonical(f.Definition) == canonical(definition)) &&
+		(f.Waiting == nil || *f.Waiting == (p.Wait != nil))
 }
 
 // ListNonTerminal is 5.25: the whole list.
@@ -115,28 +96,23 @@ type CompleteProcess struct {
 }
 
 func (op CompleteProcess) step(s *State) Answer {
-	p := s.Processes[op.ProcessID]
-	if p == nil {
-		return refuse(registry.CodeNotFound, op.ProcessID)
-	}
-	if !p.passesFence(op.Fence, true) {
-		return p.refuseFenced()
-	}
-	if p.Output != nil && withoutTime(*p.Output) == withoutTime(op.Output) {
-		return Answer{Record: p.record()}
-	}
-	eventType := "process." + map[registry.OutputKind]string{
-		"success": "completed", "failure": "failed", "cancelled": "cancelled", "abandoned": "abandoned",
-	}[op.Output.Kind]
-	a := s.Do(AppendEvent{ProcessID: op.ProcessID, Fence: op.Fence, Request: registry.ProcessEventAppendRequest{
-		EventType: eventType,
-		Payload:   registry.JSON(`{"await_output":` + text(op.Output) + `}`),
-		Replay:    &registry.Replay{Key: "process:" + op.ProcessID + ":terminal:" + eventType},
-	}})
-	if a.Code != 0 {
-		return a
-	}
-	return Answer{Record: p.record()}
+	return s.fenced(op.ProcessID, op.Fence, true, func(p *Process) Answer {
+		if p.Output != nil && withoutTime(*p.Output) == withoutTime(op.Output) {
+			return p.answer()
+		}
+		eventType := "process." + map[registry.OutputKind]string{
+			"success": "completed", "failure": "failed", "cancelled": "cancelled", "abandoned": "abandoned",
+		}[op.Output.Kind]
+		a := s.Do(AppendEvent{ProcessID: op.ProcessID, Fence: op.Fence, Request: registry.ProcessEventAppendRequest{
+			EventType: eventType,
+			Payload:   registry.JSON(`{"await_output":` + text(op.Output) + `}`),
+			Replay:    &registry.Replay{Key: "process:" + op.ProcessID + ":terminal:" + eventType},
+		}})
+		if a.Code != 0 {
+			return a
+		}
+		return p.answer()
+	})
 }
 
 // withoutTime is an output's text without the time of its evidence. A20.
@@ -147,26 +123,4 @@ func withoutTime(o registry.ProcessAwaitOutput) string {
 		o.Evidence = &evidence
 	}
 	return canonical(registry.JSON(text(o)))
-}
-
-// RecordFirstStarted is 5.18.
-type RecordFirstStarted struct {
-	ProcessID string
-	Started   registry.ProcessStarted
-	Fence     *registry.Fence
-}
-
-func (op RecordFirstStarted) step(s *State) Answer {
-	p := s.Processes[op.ProcessID]
-	if p == nil {
-		return refuse(registry.CodeNotFound, op.ProcessID)
-	}
-	if !p.passesFence(op.Fence, true) {
-		return p.refuseFenced()
-	}
-	if p.FirstStarted == nil {
-		p.FirstStarted = &op.Started
-		s.changed(p)
-	}
-	return Answer{Record: p.record()}
 }
