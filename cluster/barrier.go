@@ -23,8 +23,13 @@ func (n *Node) Read(ctx context.Context, read func(fsm.View)) error {
 		n.answer(ctx, nil)
 		return err
 	}
-	n.replica.machine.Read(read)
-	n.answer(ctx, nil)
+	// Under one lock: a revision from later would promise more than was read.
+	var at fsm.Position
+	n.replica.machine.Read(func(v fsm.View) {
+		read(v)
+		at = v.Position()
+	})
+	n.answer(ctx, &at)
 	return nil
 }
 

@@ -253,7 +253,7 @@ func (n *Node) VerifyState(ctx context.Context) (registry.StateReport, error) {
 	out, err := n.proposeEntry(ctx, func(decide.Records) (fsm.Command, error) {
 		return fsm.Command{Body: &fsm.Checkpoint{}}, nil
 	})
-	n.answer(ctx, out.entry)
+	n.answer(ctx, out.position())
 	if err != nil {
 		return registry.StateReport{}, err
 	}

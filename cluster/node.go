@@ -196,9 +196,9 @@ func (n *Node) signalServing() {
 	n.config.OnLeaderChange()
 }
 
-// answer fills in the caller's answer info: from the entry that the call
-// became, or from the state as it is.
-func (n *Node) answer(ctx context.Context, entry *fsm.EntryResult) {
+// answer fills in the caller's answer info: where the state stood when the call
+// was answered, or where it stands when at is nil.
+func (n *Node) answer(ctx context.Context, at *fsm.Position) {
 	info := registry.OptionsFrom(ctx).Answer
 	if info == nil {
 		return
@@ -206,12 +206,11 @@ func (n *Node) answer(ctx context.Context, entry *fsm.EntryResult) {
 	*info = registry.AnswerInfo{Term: n.raft.CurrentTerm()}
 	info.LeaderID, info.LeaderAddr, _ = n.Leader()
 	info.LastContactMs = n.lastContactMs()
-	if entry != nil {
-		info.Revision, info.ClockMs, info.LeaseTimeMs = entry.Revision, entry.ClockMs, entry.LeaseTimeMs
-		return
+	if at == nil {
+		now := n.replica.position()
+		at = &now
 	}
-	p := n.replica.position()
-	info.Revision, info.ClockMs, info.LeaseTimeMs = p.Revision, p.ClockMs, p.LeaseTimeMs
+	info.Revision, info.ClockMs, info.LeaseTimeMs = at.Revision, at.ClockMs, at.LeaseTimeMs
 }
 
 // lastContactMs is the time since this node heard from the leader.

@@ -65,6 +65,16 @@ type outcome struct {
 	err    *registry.Error
 }
 
+// position is where the state stood after the command, nil when it was not
+// applied. The other commands of its entry share its times and have revisions
+// of their own.
+func (o outcome) position() *fsm.Position {
+	if o.entry == nil {
+		return nil
+	}
+	return &fsm.Position{Revision: o.result.Revision, ClockMs: o.entry.ClockMs, LeaseTimeMs: o.entry.LeaseTimeMs}
+}
+
 func newReign(term uint64, clock leaderClock, queue int, overloaded prometheus.Counter) *reign {
 	return &reign{term: term, clock: clock, ended: make(chan struct{}), queue: make(chan *proposal, queue), overloaded: overloaded}
 }
@@ -277,7 +287,7 @@ func (n *Node) entryResult(future raft.ApplyFuture) (*fsm.EntryResult, *registry
 // Propose implements decide.Log.
 func (n *Node) Propose(ctx context.Context, decide decide.Decision) (fsm.Result, error) {
 	out, err := n.proposeEntry(ctx, decide)
-	n.answer(ctx, out.entry)
+	n.answer(ctx, out.position())
 	if err != nil {
 		return fsm.Result{}, err
 	}

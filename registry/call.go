@@ -26,8 +26,9 @@ type SessionStamp struct {
 
 // AnswerInfo tells about the answer to a call rather than about its subject.
 type AnswerInfo struct {
-	// Revision, ClockMs and LeaseTimeMs are the state's when the call was
-	// answered.
+	// Revision, ClockMs and LeaseTimeMs are the state's when the call took
+	// effect: a write's revision is the one just after it, a read's that of what
+	// was read.
 	Revision    uint64
 	ClockMs     uint64
 	LeaseTimeMs uint64
