@@ -1,6 +1,10 @@
 package cluster
 
-import "time"
+import (
+	"time"
+
+	"github.com/holdfast-registry/holdfast/internal/bootclock"
+)
 
 // Clock is where a leader's time comes from.
 type Clock interface {
@@ -18,6 +22,8 @@ func SystemClock() Clock { return systemClock{} }
 type systemClock struct{}
 
 func (systemClock) WallMs() uint64 { return uint64(max(0, time.Now().UnixMilli())) }
+
+func (systemClock) BootMs() uint64 { return uint64(bootclock.Now().Milliseconds()) }
 
 // leaderClock gives the stamps of one term: what the takeover returned, and the
 // time that passed since. Spec A3. Only the proposer of the term uses it.
@@ -42,8 +48,3 @@ func (c *leaderClock) stampMs() uint64 {
 	c.bootMs = now
 	return c.stamp
 }
-
-// started is the fixed moment of monotonicMs.
-var started = time.Now()
-
-func monotonicMs() uint64 { return uint64(time.Since(started).Milliseconds()) }

@@ -213,6 +213,9 @@ func (n *Node) answer(ctx context.Context, at *fsm.Position) {
 	info.Revision, info.ClockMs, info.LeaseTimeMs = at.Revision, at.ClockMs, at.LeaseTimeMs
 }
 
+// started is when this process began.
+var started = time.Now()
+
 // lastContactMs is the time since this node heard from the leader.
 func (n *Node) lastContactMs() uint64 {
 	if n.raft.State() == raft.Leader {

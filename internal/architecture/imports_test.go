@@ -110,9 +110,24 @@ var rules = []rule{
 		name:        "client is linked with no server, store, log codec or test code",
 		reason:      "users link it into their programs",
 		from:        within("/client"),
-		banned:      either(oursBut("/registry", "/transport/pb", "/transport/wire", "/client/liveness"), within("github.com/hashicorp", "go.etcd.io/bbolt", "github.com/boltdb/bolt", "testing")),
+		banned:      either(oursBut("/registry", "/transport/pb", "/transport/wire", "/client/liveness", "/internal/bootclock"), within("github.com/hashicorp", "go.etcd.io/bbolt", "github.com/boltdb/bolt", "testing")),
 		linked:      true,
 		exampleFrom: "/client", example: "github.com/hashicorp/raft",
+	},
+	{
+		name:        "the client needs grpc and protobuf only",
+		reason:      "every module that it needs becomes one of its users'",
+		from:        exactly("/client", "/client/liveness", "/registry", "/transport/pb", "/transport/wire", "/internal/bootclock"),
+		banned:      foreignBut("google.golang.org/grpc", "google.golang.org/protobuf", "golang.org/x/sys"),
+		exampleFrom: "/client", example: "github.com/spf13/cobra",
+	},
+	{
+		name:        "the client is linked with grpc, protobuf and what these need",
+		reason:      "every module that it is linked with becomes one of its users'",
+		from:        exactly("/client"),
+		banned:      foreignBut("google.golang.org/grpc", "google.golang.org/protobuf", "google.golang.org/genproto/googleapis/rpc", "golang.org/x/sys", "golang.org/x/net", "golang.org/x/text"),
+		linked:      true,
+		exampleFrom: "/client", example: "github.com/tidwall/btree",
 	},
 	{
 		name:        "only test packages import testing",
@@ -151,6 +166,16 @@ func ours(name string) bool { return strings.HasPrefix(name, "/") }
 
 func oursBut(allowed ...string) func(string) bool {
 	return func(name string) bool { return ours(name) && !slices.Contains(allowed, name) }
+}
+
+// foreignBut matches what is neither ours nor in Go's own library, whose paths
+// begin with no domain.
+func foreignBut(allowed ...string) func(string) bool {
+	known := within(allowed...)
+	return func(name string) bool {
+		domain, _, _ := strings.Cut(name, "/")
+		return strings.Contains(domain, ".") && !known(name)
+	}
 }
 
 // shortName is what the rules call a package.
