@@ -38,6 +38,7 @@ type Client struct {
 var (
 	_ registry.Registry = (*Client)(nil)
 	_ registry.Admin    = (*Client)(nil)
+	_ registry.Fences   = (*Client)(nil)
 )
 
 type options struct {

@@ -41,6 +41,7 @@ var (
 	aPrune        = wiretest.Full[registry.ProcessPruneReport](23)
 	aStatus       = wiretest.Full[registry.ClusterStatus](24)
 	aReport       = wiretest.Full[registry.StateReport](25)
+	aFenceStatus  = wiretest.Full[registry.FenceStatus](26)
 
 	aPage  = registry.PageRequest{Size: 7, Token: "from here"}
 	aStamp = registry.SessionStamp{ID: "session", Sequence: 3, Floor: 2}
@@ -167,6 +168,9 @@ func methodCases() []methodCase {
 		},
 			&pb.CompleteProcessLeaseRequest{Completion: wire.CompletionToPB(aCompletion), Session: stamp},
 			&pb.CompleteProcessLeaseResponse{}, nil},
+		{"CheckFence", func(ctx context.Context, c *Client) (any, error) { return c.CheckFence(ctx, "p", 5) },
+			&pb.CheckFenceRequest{ProcessId: "p", FencingToken: 5},
+			&pb.CheckFenceResponse{Status: wire.FenceStatusToPB(aFenceStatus)}, aFenceStatus},
 		{"PruneTerminalProcesses", func(ctx context.Context, c *Client) (any, error) { return c.PruneTerminalProcesses(ctx, 5) },
 			&pb.PruneTerminalProcessesRequest{CutoffEpochMs: 5, Session: stamp},
 			&pb.PruneTerminalProcessesResponse{Report: wire.PruneReportToPB(aPrune)}, aPrune},
@@ -224,7 +228,7 @@ func TestNoMethodIsForgotten(t *testing.T) {
 	for _, m := range methodCases() {
 		known[m.name] = true
 	}
-	for _, of := range []reflect.Type{reflect.TypeFor[registry.Registry](), reflect.TypeFor[registry.Admin]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[registry.Registry](), reflect.TypeFor[registry.Admin](), reflect.TypeFor[registry.Fences]()} {
 		for i := range of.NumMethod() {
 			if name := of.Method(i).Name; !known[name] {
 				t.Errorf("%s is not tested", name)

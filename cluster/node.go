@@ -50,6 +50,7 @@ type Node struct {
 var (
 	_ registry.Registry = (*Node)(nil)
 	_ registry.Admin    = (*Node)(nil)
+	_ registry.Fences   = (*Node)(nil)
 	_ decide.Log        = (*Node)(nil)
 
 	_ prometheus.Collector = (*Node)(nil)

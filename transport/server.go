@@ -24,6 +24,7 @@ import (
 type Backend interface {
 	registry.Registry
 	registry.Admin
+	registry.Fences
 	// OpenSession opens a session for exactly-once writes. Errors: NotLeader,
 	// Overloaded, OutcomeUnknown.
 	OpenSession(ctx context.Context) (string, error)

@@ -195,6 +195,10 @@ var callRows = []callRow{
 		_, err := to.registry().CompleteProcessLease(ctx, &pb.CompleteProcessLeaseRequest{Completion: wire.CompletionToPB(aCompletion)})
 		return nil, err
 	}},
+	{"CheckFence", []any{"p", uint64(16)}, answerOf[registry.FenceStatus](), func(ctx context.Context, to *callTo) (any, error) {
+		m, err := to.registry().CheckFence(ctx, &pb.CheckFenceRequest{ProcessId: "p", FencingToken: 16})
+		return read(m.GetStatus(), err, wire.FenceStatusFromPB)
+	}},
 	{"PruneTerminalProcesses", []any{uint64(15)}, answerOf[registry.ProcessPruneReport](), func(ctx context.Context, to *callTo) (any, error) {
 		m, err := to.registry().PruneTerminalProcesses(ctx, &pb.PruneTerminalProcessesRequest{CutoffEpochMs: 15})
 		return read(m.GetReport(), err, wire.PruneReportFromPB)
@@ -253,7 +257,7 @@ func TestEveryMethodHasARow(t *testing.T) {
 			}
 		}
 	}
-	if methods != 39 || len(callRows) != methods {
+	if methods != 40 || len(callRows) != methods {
 		t.Errorf("%d methods, %d rows", methods, len(callRows))
 	}
 }

@@ -219,6 +219,10 @@ func (f *fakeBackend) CompleteProcessLease(ctx context.Context, completion regis
 	return done(f, ctx, "CompleteProcessLease", completion)
 }
 
+func (f *fakeBackend) CheckFence(ctx context.Context, processID string, fencingToken uint64) (registry.FenceStatus, error) {
+	return reply[registry.FenceStatus](f, ctx, "CheckFence", processID, fencingToken)
+}
+
 func (f *fakeBackend) PruneTerminalProcesses(ctx context.Context, cutoffEpochMs uint64) (registry.ProcessPruneReport, error) {
 	return reply[registry.ProcessPruneReport](f, ctx, "PruneTerminalProcesses", cutoffEpochMs)
 }

@@ -254,6 +254,11 @@ func (s *registryService) CompleteProcessLease(ctx context.Context, in *pb.Compl
 	return &pb.CompleteProcessLeaseResponse{}, s.backend.CompleteProcessLease(ctx, completion)
 }
 
+func (s *registryService) CheckFence(ctx context.Context, in *pb.CheckFenceRequest) (*pb.CheckFenceResponse, error) {
+	status, err := s.backend.CheckFence(ctx, in.GetProcessId(), in.GetFencingToken())
+	return &pb.CheckFenceResponse{Status: wire.FenceStatusToPB(status)}, err
+}
+
 func (s *registryService) PruneTerminalProcesses(ctx context.Context, in *pb.PruneTerminalProcessesRequest) (*pb.PruneTerminalProcessesResponse, error) {
 	report, err := s.backend.PruneTerminalProcesses(ctx, in.GetCutoffEpochMs())
 	return &pb.PruneTerminalProcessesResponse{Report: wire.PruneReportToPB(report)}, err

@@ -22,12 +22,14 @@ const (
 	exitError = 1
 	exitUsage = 2
 	exitBusy  = 3
+	exitLost  = 4
 )
 
 // server is the cluster as the user commands see it.
 type server interface {
 	registry.Registry
 	registry.Admin
+	registry.Fences
 	Close() error
 }
 
@@ -89,6 +91,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitOK
 	case errors.Is(err, errBusy):
 		return exitBusy
+	case errors.Is(err, errNotHeld):
+		return exitLost
 	case errors.As(err, &silent):
 		return exitError
 	case errors.As(err, &usage):
@@ -152,7 +156,8 @@ so that an owner who lost its lease is stopped by the store itself.
 Start a cluster to try things on with "holdfast dev"; run one node in production
 with "holdfast serve". The other commands talk to a running cluster.
 
-Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another owner.`,
+Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another owner,
+4 the lease, or the fencing token that was asked about, is not held any more.`,
 		Example: `  holdfast dev
   holdfast process register --id hello --disposition rerunnable --input '{"type":"external"}'
   holdfast process get hello --output json

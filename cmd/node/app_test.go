@@ -87,6 +87,7 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 		{"lease claim p --owner o --ttl 25h", "--ttl"},
 		{"lease renew p --owner o --incarnation i --ttl 1s --lease-token t", "fencing-token"},
 		{"lease release p", "lease-token"},
+		{"lease check p", "fencing-token"},
 		{"cluster status n1", "n1"},
 		{"config", "needs a command"},
 		{"config show --id n1", "data-dir"},

@@ -3,7 +3,8 @@
 // by hand with a running cluster (process, event, lease, cluster).
 //
 // Exit codes: 0 done; 1 an error; 2 wrong usage; 3 the lease is held by
-// somebody else.
+// somebody else; 4 the lease, or the fencing token that was asked about, is not
+// held any more.
 package main
 
 import (

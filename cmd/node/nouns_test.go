@@ -207,12 +207,24 @@ func TestLeaseCommands(t *testing.T) {
 	if other.FencingToken <= lease.FencingToken {
 		t.Errorf("fencing token %d follows %d", other.FencingToken, lease.FencingToken)
 	}
+	check := []string{"lease", "check", "p", "--fencing-token", number(other.FencingToken)}
+	if text := d.must(check...); text != "current          yes\nlive             yes\nfencing token    2\nlease time left  30000 ms\n" {
+		t.Errorf("the current token reads %q", text)
+	}
+	stale := d.run("lease", "check", "p", "--fencing-token", number(lease.FencingToken), "--output", "json")
+	if status := decode[registry.FenceStatus](t, stale.stdout); stale.code != exitLost || stale.stderr != "" || status != (registry.FenceStatus{FencingToken: other.FencingToken}) {
+		t.Errorf("a superseded token: exit code %d, stdout %q, stderr %q", stale.code, stale.stdout, stale.stderr)
+	}
+
 	text = d.must("lease", "release", "p", "--lease-token", other.LeaseToken, "--output", "json")
 	if decode[registry.ProcessLeaseCompletion](t, text) != (registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: other.LeaseToken}) {
 		t.Errorf("release: %s", text)
 	}
 	if text := d.must("lease", "get", "p", "--output", "json"); text != "null\n" {
 		t.Errorf("after the release: %q", text)
+	}
+	if got := d.run(check...); got.code != exitLost || !strings.HasPrefix(got.stdout, "current          no\n") {
+		t.Errorf("a released token: exit code %d, stdout %q", got.code, got.stdout)
 	}
 }
 

@@ -410,6 +410,80 @@ func (x *Fence) GetFencingToken() uint64 {
 	return 0
 }
 
+// FenceStatus is what a fencing token was worth when it was checked.
+type FenceStatus struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The token is that of the lease which the process has: neither superseded
+	// nor released.
+	Current bool `protobuf:"varint,1,opt,name=current,proto3" json:"current,omitempty"`
+	// The token is current and its lease has not expired.
+	Live bool `protobuf:"varint,2,opt,name=live,proto3" json:"live,omitempty"`
+	// The last fencing token that was granted for the process; 0 for none.
+	FencingToken uint64 `protobuf:"varint,3,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
+	// How much lease time a live lease has, as of the last log entry; else 0.
+	LeaseTimeLeftMs uint64 `protobuf:"varint,4,opt,name=lease_time_left_ms,json=leaseTimeLeftMs,proto3" json:"lease_time_left_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *FenceStatus) Reset() {
+	*x = FenceStatus{}
+	mi := &file_holdfast_v1_lease_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FenceStatus) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FenceStatus) ProtoMessage() {}
+
+func (x *FenceStatus) ProtoReflect() protoreflect.Message {
+	mi := &file_holdfast_v1_lease_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FenceStatus.ProtoReflect.Descriptor instead.
+func (*FenceStatus) Descriptor() ([]byte, []int) {
+	return file_holdfast_v1_lease_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *FenceStatus) GetCurrent() bool {
+	if x != nil {
+		return x.Current
+	}
+	return false
+}
+
+func (x *FenceStatus) GetLive() bool {
+	if x != nil {
+		return x.Live
+	}
+	return false
+}
+
+func (x *FenceStatus) GetFencingToken() uint64 {
+	if x != nil {
+		return x.FencingToken
+	}
+	return 0
+}
+
+func (x *FenceStatus) GetLeaseTimeLeftMs() uint64 {
+	if x != nil {
+		return x.LeaseTimeLeftMs
+	}
+	return 0
+}
+
 // ProcessLeaseClaimOutcome is the answer to a claim: exactly one field is set.
 type ProcessLeaseClaimOutcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -423,7 +497,7 @@ type ProcessLeaseClaimOutcome struct {
 
 func (x *ProcessLeaseClaimOutcome) Reset() {
 	*x = ProcessLeaseClaimOutcome{}
-	mi := &file_holdfast_v1_lease_proto_msgTypes[4]
+	mi := &file_holdfast_v1_lease_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +509,7 @@ func (x *ProcessLeaseClaimOutcome) String() string {
 func (*ProcessLeaseClaimOutcome) ProtoMessage() {}
 
 func (x *ProcessLeaseClaimOutcome) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_lease_proto_msgTypes[4]
+	mi := &file_holdfast_v1_lease_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +522,7 @@ func (x *ProcessLeaseClaimOutcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessLeaseClaimOutcome.ProtoReflect.Descriptor instead.
 func (*ProcessLeaseClaimOutcome) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_lease_proto_rawDescGZIP(), []int{4}
+	return file_holdfast_v1_lease_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ProcessLeaseClaimOutcome) GetAcquired() *ProcessLease {
@@ -476,7 +550,7 @@ type ProcessLeaseCompletion struct {
 
 func (x *ProcessLeaseCompletion) Reset() {
 	*x = ProcessLeaseCompletion{}
-	mi := &file_holdfast_v1_lease_proto_msgTypes[5]
+	mi := &file_holdfast_v1_lease_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +562,7 @@ func (x *ProcessLeaseCompletion) String() string {
 func (*ProcessLeaseCompletion) ProtoMessage() {}
 
 func (x *ProcessLeaseCompletion) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_lease_proto_msgTypes[5]
+	mi := &file_holdfast_v1_lease_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +575,7 @@ func (x *ProcessLeaseCompletion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProcessLeaseCompletion.ProtoReflect.Descriptor instead.
 func (*ProcessLeaseCompletion) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_lease_proto_rawDescGZIP(), []int{5}
+	return file_holdfast_v1_lease_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ProcessLeaseCompletion) GetProcessId() string {
@@ -545,7 +619,12 @@ const file_holdfast_v1_lease_proto_rawDesc = "" +
 	"\x05Fence\x12\x1f\n" +
 	"\vlease_token\x18\x01 \x01(\tR\n" +
 	"leaseToken\x12#\n" +
-	"\rfencing_token\x18\x02 \x01(\x04R\ffencingToken\"\x80\x01\n" +
+	"\rfencing_token\x18\x02 \x01(\x04R\ffencingToken\"\x8d\x01\n" +
+	"\vFenceStatus\x12\x18\n" +
+	"\acurrent\x18\x01 \x01(\bR\acurrent\x12\x12\n" +
+	"\x04live\x18\x02 \x01(\bR\x04live\x12#\n" +
+	"\rfencing_token\x18\x03 \x01(\x04R\ffencingToken\x12+\n" +
+	"\x12lease_time_left_ms\x18\x04 \x01(\x04R\x0fleaseTimeLeftMs\"\x80\x01\n" +
 	"\x18ProcessLeaseClaimOutcome\x125\n" +
 	"\bacquired\x18\x01 \x01(\v2\x19.holdfast.v1.ProcessLeaseR\bacquired\x12-\n" +
 	"\x04busy\x18\x02 \x01(\v2\x19.holdfast.v1.ProcessLeaseR\x04busy\"X\n" +
@@ -576,7 +655,7 @@ func file_holdfast_v1_lease_proto_rawDescGZIP() []byte {
 }
 
 var file_holdfast_v1_lease_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_holdfast_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_holdfast_v1_lease_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_holdfast_v1_lease_proto_goTypes = []any{
 	(LivenessKind)(0),                // 0: holdfast.v1.LivenessKind
 	(HolderVerdict)(0),               // 1: holdfast.v1.HolderVerdict
@@ -584,8 +663,9 @@ var file_holdfast_v1_lease_proto_goTypes = []any{
 	(*LeaseOwnerIdentity)(nil),       // 3: holdfast.v1.LeaseOwnerIdentity
 	(*ProcessLease)(nil),             // 4: holdfast.v1.ProcessLease
 	(*Fence)(nil),                    // 5: holdfast.v1.Fence
-	(*ProcessLeaseClaimOutcome)(nil), // 6: holdfast.v1.ProcessLeaseClaimOutcome
-	(*ProcessLeaseCompletion)(nil),   // 7: holdfast.v1.ProcessLeaseCompletion
+	(*FenceStatus)(nil),              // 6: holdfast.v1.FenceStatus
+	(*ProcessLeaseClaimOutcome)(nil), // 7: holdfast.v1.ProcessLeaseClaimOutcome
+	(*ProcessLeaseCompletion)(nil),   // 8: holdfast.v1.ProcessLeaseCompletion
 }
 var file_holdfast_v1_lease_proto_depIdxs = []int32{
 	0, // 0: holdfast.v1.LeaseOwnerLiveness.kind:type_name -> holdfast.v1.LivenessKind
@@ -611,7 +691,7 @@ func file_holdfast_v1_lease_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holdfast_v1_lease_proto_rawDesc), len(file_holdfast_v1_lease_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -24,7 +24,7 @@ var File_holdfast_v1_registry_proto protoreflect.FileDescriptor
 
 const file_holdfast_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x1aholdfast/v1/registry.proto\x12\vholdfast.v1\x1a!holdfast/v1/registry_events.proto\x1a\"holdfast/v1/registry_handles.proto\x1a!holdfast/v1/registry_leases.proto\x1a$holdfast/v1/registry_processes.proto2\x9c\x19\n" +
+	"\x1aholdfast/v1/registry.proto\x12\vholdfast.v1\x1a!holdfast/v1/registry_events.proto\x1a\"holdfast/v1/registry_handles.proto\x1a!holdfast/v1/registry_leases.proto\x1a$holdfast/v1/registry_processes.proto2\xf0\x19\n" +
 	"\bRegistry\x12P\n" +
 	"\vOpenSession\x12\x1f.holdfast.v1.OpenSessionRequest\x1a .holdfast.v1.OpenSessionResponse\x12S\n" +
 	"\fCloseSession\x12 .holdfast.v1.CloseSessionRequest\x1a!.holdfast.v1.CloseSessionResponse\x12^\n" +
@@ -58,7 +58,9 @@ const file_holdfast_v1_registry_proto_rawDesc = "" +
 	"\x13ReclaimProcessLease\x12'.holdfast.v1.ReclaimProcessLeaseRequest\x1a(.holdfast.v1.ReclaimProcessLeaseResponse\x12b\n" +
 	"\x11RenewProcessLease\x12%.holdfast.v1.RenewProcessLeaseRequest\x1a&.holdfast.v1.RenewProcessLeaseResponse\x12a\n" +
 	"\x0fGetProcessLease\x12#.holdfast.v1.GetProcessLeaseRequest\x1a$.holdfast.v1.GetProcessLeaseResponse\"\x03\x90\x02\x01\x12k\n" +
-	"\x14CompleteProcessLease\x12(.holdfast.v1.CompleteProcessLeaseRequest\x1a).holdfast.v1.CompleteProcessLeaseResponse\x12q\n" +
+	"\x14CompleteProcessLease\x12(.holdfast.v1.CompleteProcessLeaseRequest\x1a).holdfast.v1.CompleteProcessLeaseResponse\x12R\n" +
+	"\n" +
+	"CheckFence\x12\x1e.holdfast.v1.CheckFenceRequest\x1a\x1f.holdfast.v1.CheckFenceResponse\"\x03\x90\x02\x01\x12q\n" +
 	"\x16PruneTerminalProcesses\x12*.holdfast.v1.PruneTerminalProcessesRequest\x1a+.holdfast.v1.PruneTerminalProcessesResponseB7Z5github.com/holdfast-registry/holdfast/transport/pb;pbb\x06proto3"
 
 var file_holdfast_v1_registry_proto_goTypes = []any{
@@ -94,40 +96,42 @@ var file_holdfast_v1_registry_proto_goTypes = []any{
 	(*RenewProcessLeaseRequest)(nil),          // 29: holdfast.v1.RenewProcessLeaseRequest
 	(*GetProcessLeaseRequest)(nil),            // 30: holdfast.v1.GetProcessLeaseRequest
 	(*CompleteProcessLeaseRequest)(nil),       // 31: holdfast.v1.CompleteProcessLeaseRequest
-	(*PruneTerminalProcessesRequest)(nil),     // 32: holdfast.v1.PruneTerminalProcessesRequest
-	(*OpenSessionResponse)(nil),               // 33: holdfast.v1.OpenSessionResponse
-	(*CloseSessionResponse)(nil),              // 34: holdfast.v1.CloseSessionResponse
-	(*DurabilityTierResponse)(nil),            // 35: holdfast.v1.DurabilityTierResponse
-	(*RegisterProcessResponse)(nil),           // 36: holdfast.v1.RegisterProcessResponse
-	(*SetExternalRefResponse)(nil),            // 37: holdfast.v1.SetExternalRefResponse
-	(*GetProcessResponse)(nil),                // 38: holdfast.v1.GetProcessResponse
-	(*ListProcessesResponse)(nil),             // 39: holdfast.v1.ListProcessesResponse
-	(*ListNonTerminalResponse)(nil),           // 40: holdfast.v1.ListNonTerminalResponse
-	(*CompleteProcessResponse)(nil),           // 41: holdfast.v1.CompleteProcessResponse
-	(*RecordFirstStartedResponse)(nil),        // 42: holdfast.v1.RecordFirstStartedResponse
-	(*RequestProcessAbandonResponse)(nil),     // 43: holdfast.v1.RequestProcessAbandonResponse
-	(*SetProcessWaitResponse)(nil),            // 44: holdfast.v1.SetProcessWaitResponse
-	(*ClearProcessWaitResponse)(nil),          // 45: holdfast.v1.ClearProcessWaitResponse
-	(*AppendEventResponse)(nil),               // 46: holdfast.v1.AppendEventResponse
-	(*EventsAfterResponse)(nil),               // 47: holdfast.v1.EventsAfterResponse
-	(*CountEventsThroughResponse)(nil),        // 48: holdfast.v1.CountEventsThroughResponse
-	(*RecentEventsResponse)(nil),              // 49: holdfast.v1.RecentEventsResponse
-	(*WakeEventsAfterResponse)(nil),           // 50: holdfast.v1.WakeEventsAfterResponse
-	(*AckWakeResponse)(nil),                   // 51: holdfast.v1.AckWakeResponse
-	(*GrantHandleResponse)(nil),               // 52: holdfast.v1.GrantHandleResponse
-	(*RevokeHandleResponse)(nil),              // 53: holdfast.v1.RevokeHandleResponse
-	(*TransferHandleGrantsResponse)(nil),      // 54: holdfast.v1.TransferHandleGrantsResponse
-	(*ListHandleGrantsResponse)(nil),          // 55: holdfast.v1.ListHandleGrantsResponse
-	(*ListLiveHandleGrantsResponse)(nil),      // 56: holdfast.v1.ListLiveHandleGrantsResponse
-	(*HasHandleGrantResponse)(nil),            // 57: holdfast.v1.HasHandleGrantResponse
-	(*HandleGrantsForProcessResponse)(nil),    // 58: holdfast.v1.HandleGrantsForProcessResponse
-	(*DeleteSessionProcessStateResponse)(nil), // 59: holdfast.v1.DeleteSessionProcessStateResponse
-	(*ClaimProcessLeaseResponse)(nil),         // 60: holdfast.v1.ClaimProcessLeaseResponse
-	(*ReclaimProcessLeaseResponse)(nil),       // 61: holdfast.v1.ReclaimProcessLeaseResponse
-	(*RenewProcessLeaseResponse)(nil),         // 62: holdfast.v1.RenewProcessLeaseResponse
-	(*GetProcessLeaseResponse)(nil),           // 63: holdfast.v1.GetProcessLeaseResponse
-	(*CompleteProcessLeaseResponse)(nil),      // 64: holdfast.v1.CompleteProcessLeaseResponse
-	(*PruneTerminalProcessesResponse)(nil),    // 65: holdfast.v1.PruneTerminalProcessesResponse
+	(*CheckFenceRequest)(nil),                 // 32: holdfast.v1.CheckFenceRequest
+	(*PruneTerminalProcessesRequest)(nil),     // 33: holdfast.v1.PruneTerminalProcessesRequest
+	(*OpenSessionResponse)(nil),               // 34: holdfast.v1.OpenSessionResponse
+	(*CloseSessionResponse)(nil),              // 35: holdfast.v1.CloseSessionResponse
+	(*DurabilityTierResponse)(nil),            // 36: holdfast.v1.DurabilityTierResponse
+	(*RegisterProcessResponse)(nil),           // 37: holdfast.v1.RegisterProcessResponse
+	(*SetExternalRefResponse)(nil),            // 38: holdfast.v1.SetExternalRefResponse
+	(*GetProcessResponse)(nil),                // 39: holdfast.v1.GetProcessResponse
+	(*ListProcessesResponse)(nil),             // 40: holdfast.v1.ListProcessesResponse
+	(*ListNonTerminalResponse)(nil),           // 41: holdfast.v1.ListNonTerminalResponse
+	(*CompleteProcessResponse)(nil),           // 42: holdfast.v1.CompleteProcessResponse
+	(*RecordFirstStartedResponse)(nil),        // 43: holdfast.v1.RecordFirstStartedResponse
+	(*RequestProcessAbandonResponse)(nil),     // 44: holdfast.v1.RequestProcessAbandonResponse
+	(*SetProcessWaitResponse)(nil),            // 45: holdfast.v1.SetProcessWaitResponse
+	(*ClearProcessWaitResponse)(nil),          // 46: holdfast.v1.ClearProcessWaitResponse
+	(*AppendEventResponse)(nil),               // 47: holdfast.v1.AppendEventResponse
+	(*EventsAfterResponse)(nil),               // 48: holdfast.v1.EventsAfterResponse
+	(*CountEventsThroughResponse)(nil),        // 49: holdfast.v1.CountEventsThroughResponse
+	(*RecentEventsResponse)(nil),              // 50: holdfast.v1.RecentEventsResponse
+	(*WakeEventsAfterResponse)(nil),           // 51: holdfast.v1.WakeEventsAfterResponse
+	(*AckWakeResponse)(nil),                   // 52: holdfast.v1.AckWakeResponse
+	(*GrantHandleResponse)(nil),               // 53: holdfast.v1.GrantHandleResponse
+	(*RevokeHandleResponse)(nil),              // 54: holdfast.v1.RevokeHandleResponse
+	(*TransferHandleGrantsResponse)(nil),      // 55: holdfast.v1.TransferHandleGrantsResponse
+	(*ListHandleGrantsResponse)(nil),          // 56: holdfast.v1.ListHandleGrantsResponse
+	(*ListLiveHandleGrantsResponse)(nil),      // 57: holdfast.v1.ListLiveHandleGrantsResponse
+	(*HasHandleGrantResponse)(nil),            // 58: holdfast.v1.HasHandleGrantResponse
+	(*HandleGrantsForProcessResponse)(nil),    // 59: holdfast.v1.HandleGrantsForProcessResponse
+	(*DeleteSessionProcessStateResponse)(nil), // 60: holdfast.v1.DeleteSessionProcessStateResponse
+	(*ClaimProcessLeaseResponse)(nil),         // 61: holdfast.v1.ClaimProcessLeaseResponse
+	(*ReclaimProcessLeaseResponse)(nil),       // 62: holdfast.v1.ReclaimProcessLeaseResponse
+	(*RenewProcessLeaseResponse)(nil),         // 63: holdfast.v1.RenewProcessLeaseResponse
+	(*GetProcessLeaseResponse)(nil),           // 64: holdfast.v1.GetProcessLeaseResponse
+	(*CompleteProcessLeaseResponse)(nil),      // 65: holdfast.v1.CompleteProcessLeaseResponse
+	(*CheckFenceResponse)(nil),                // 66: holdfast.v1.CheckFenceResponse
+	(*PruneTerminalProcessesResponse)(nil),    // 67: holdfast.v1.PruneTerminalProcessesResponse
 }
 var file_holdfast_v1_registry_proto_depIdxs = []int32{
 	0,  // 0: holdfast.v1.Registry.OpenSession:input_type -> holdfast.v1.OpenSessionRequest
@@ -162,42 +166,44 @@ var file_holdfast_v1_registry_proto_depIdxs = []int32{
 	29, // 29: holdfast.v1.Registry.RenewProcessLease:input_type -> holdfast.v1.RenewProcessLeaseRequest
 	30, // 30: holdfast.v1.Registry.GetProcessLease:input_type -> holdfast.v1.GetProcessLeaseRequest
 	31, // 31: holdfast.v1.Registry.CompleteProcessLease:input_type -> holdfast.v1.CompleteProcessLeaseRequest
-	32, // 32: holdfast.v1.Registry.PruneTerminalProcesses:input_type -> holdfast.v1.PruneTerminalProcessesRequest
-	33, // 33: holdfast.v1.Registry.OpenSession:output_type -> holdfast.v1.OpenSessionResponse
-	34, // 34: holdfast.v1.Registry.CloseSession:output_type -> holdfast.v1.CloseSessionResponse
-	35, // 35: holdfast.v1.Registry.DurabilityTier:output_type -> holdfast.v1.DurabilityTierResponse
-	36, // 36: holdfast.v1.Registry.RegisterProcess:output_type -> holdfast.v1.RegisterProcessResponse
-	37, // 37: holdfast.v1.Registry.SetExternalRef:output_type -> holdfast.v1.SetExternalRefResponse
-	38, // 38: holdfast.v1.Registry.GetProcess:output_type -> holdfast.v1.GetProcessResponse
-	39, // 39: holdfast.v1.Registry.ListProcesses:output_type -> holdfast.v1.ListProcessesResponse
-	40, // 40: holdfast.v1.Registry.ListNonTerminal:output_type -> holdfast.v1.ListNonTerminalResponse
-	41, // 41: holdfast.v1.Registry.CompleteProcess:output_type -> holdfast.v1.CompleteProcessResponse
-	42, // 42: holdfast.v1.Registry.RecordFirstStarted:output_type -> holdfast.v1.RecordFirstStartedResponse
-	43, // 43: holdfast.v1.Registry.RequestProcessAbandon:output_type -> holdfast.v1.RequestProcessAbandonResponse
-	44, // 44: holdfast.v1.Registry.SetProcessWait:output_type -> holdfast.v1.SetProcessWaitResponse
-	45, // 45: holdfast.v1.Registry.ClearProcessWait:output_type -> holdfast.v1.ClearProcessWaitResponse
-	46, // 46: holdfast.v1.Registry.AppendEvent:output_type -> holdfast.v1.AppendEventResponse
-	47, // 47: holdfast.v1.Registry.EventsAfter:output_type -> holdfast.v1.EventsAfterResponse
-	48, // 48: holdfast.v1.Registry.CountEventsThrough:output_type -> holdfast.v1.CountEventsThroughResponse
-	49, // 49: holdfast.v1.Registry.RecentEvents:output_type -> holdfast.v1.RecentEventsResponse
-	50, // 50: holdfast.v1.Registry.WakeEventsAfter:output_type -> holdfast.v1.WakeEventsAfterResponse
-	51, // 51: holdfast.v1.Registry.AckWake:output_type -> holdfast.v1.AckWakeResponse
-	52, // 52: holdfast.v1.Registry.GrantHandle:output_type -> holdfast.v1.GrantHandleResponse
-	53, // 53: holdfast.v1.Registry.RevokeHandle:output_type -> holdfast.v1.RevokeHandleResponse
-	54, // 54: holdfast.v1.Registry.TransferHandleGrants:output_type -> holdfast.v1.TransferHandleGrantsResponse
-	55, // 55: holdfast.v1.Registry.ListHandleGrants:output_type -> holdfast.v1.ListHandleGrantsResponse
-	56, // 56: holdfast.v1.Registry.ListLiveHandleGrants:output_type -> holdfast.v1.ListLiveHandleGrantsResponse
-	57, // 57: holdfast.v1.Registry.HasHandleGrant:output_type -> holdfast.v1.HasHandleGrantResponse
-	58, // 58: holdfast.v1.Registry.HandleGrantsForProcess:output_type -> holdfast.v1.HandleGrantsForProcessResponse
-	59, // 59: holdfast.v1.Registry.DeleteSessionProcessState:output_type -> holdfast.v1.DeleteSessionProcessStateResponse
-	60, // 60: holdfast.v1.Registry.ClaimProcessLease:output_type -> holdfast.v1.ClaimProcessLeaseResponse
-	61, // 61: holdfast.v1.Registry.ReclaimProcessLease:output_type -> holdfast.v1.ReclaimProcessLeaseResponse
-	62, // 62: holdfast.v1.Registry.RenewProcessLease:output_type -> holdfast.v1.RenewProcessLeaseResponse
-	63, // 63: holdfast.v1.Registry.GetProcessLease:output_type -> holdfast.v1.GetProcessLeaseResponse
-	64, // 64: holdfast.v1.Registry.CompleteProcessLease:output_type -> holdfast.v1.CompleteProcessLeaseResponse
-	65, // 65: holdfast.v1.Registry.PruneTerminalProcesses:output_type -> holdfast.v1.PruneTerminalProcessesResponse
-	33, // [33:66] is the sub-list for method output_type
-	0,  // [0:33] is the sub-list for method input_type
+	32, // 32: holdfast.v1.Registry.CheckFence:input_type -> holdfast.v1.CheckFenceRequest
+	33, // 33: holdfast.v1.Registry.PruneTerminalProcesses:input_type -> holdfast.v1.PruneTerminalProcessesRequest
+	34, // 34: holdfast.v1.Registry.OpenSession:output_type -> holdfast.v1.OpenSessionResponse
+	35, // 35: holdfast.v1.Registry.CloseSession:output_type -> holdfast.v1.CloseSessionResponse
+	36, // 36: holdfast.v1.Registry.DurabilityTier:output_type -> holdfast.v1.DurabilityTierResponse
+	37, // 37: holdfast.v1.Registry.RegisterProcess:output_type -> holdfast.v1.RegisterProcessResponse
+	38, // 38: holdfast.v1.Registry.SetExternalRef:output_type -> holdfast.v1.SetExternalRefResponse
+	39, // 39: holdfast.v1.Registry.GetProcess:output_type -> holdfast.v1.GetProcessResponse
+	40, // 40: holdfast.v1.Registry.ListProcesses:output_type -> holdfast.v1.ListProcessesResponse
+	41, // 41: holdfast.v1.Registry.ListNonTerminal:output_type -> holdfast.v1.ListNonTerminalResponse
+	42, // 42: holdfast.v1.Registry.CompleteProcess:output_type -> holdfast.v1.CompleteProcessResponse
+	43, // 43: holdfast.v1.Registry.RecordFirstStarted:output_type -> holdfast.v1.RecordFirstStartedResponse
+	44, // 44: holdfast.v1.Registry.RequestProcessAbandon:output_type -> holdfast.v1.RequestProcessAbandonResponse
+	45, // 45: holdfast.v1.Registry.SetProcessWait:output_type -> holdfast.v1.SetProcessWaitResponse
+	46, // 46: holdfast.v1.Registry.ClearProcessWait:output_type -> holdfast.v1.ClearProcessWaitResponse
+	47, // 47: holdfast.v1.Registry.AppendEvent:output_type -> holdfast.v1.AppendEventResponse
+	48, // 48: holdfast.v1.Registry.EventsAfter:output_type -> holdfast.v1.EventsAfterResponse
+	49, // 49: holdfast.v1.Registry.CountEventsThrough:output_type -> holdfast.v1.CountEventsThroughResponse
+	50, // 50: holdfast.v1.Registry.RecentEvents:output_type -> holdfast.v1.RecentEventsResponse
+	51, // 51: holdfast.v1.Registry.WakeEventsAfter:output_type -> holdfast.v1.WakeEventsAfterResponse
+	52, // 52: holdfast.v1.Registry.AckWake:output_type -> holdfast.v1.AckWakeResponse
+	53, // 53: holdfast.v1.Registry.GrantHandle:output_type -> holdfast.v1.GrantHandleResponse
+	54, // 54: holdfast.v1.Registry.RevokeHandle:output_type -> holdfast.v1.RevokeHandleResponse
+	55, // 55: holdfast.v1.Registry.TransferHandleGrants:output_type -> holdfast.v1.TransferHandleGrantsResponse
+	56, // 56: holdfast.v1.Registry.ListHandleGrants:output_type -> holdfast.v1.ListHandleGrantsResponse
+	57, // 57: holdfast.v1.Registry.ListLiveHandleGrants:output_type -> holdfast.v1.ListLiveHandleGrantsResponse
+	58, // 58: holdfast.v1.Registry.HasHandleGrant:output_type -> holdfast.v1.HasHandleGrantResponse
+	59, // 59: holdfast.v1.Registry.HandleGrantsForProcess:output_type -> holdfast.v1.HandleGrantsForProcessResponse
+	60, // 60: holdfast.v1.Registry.DeleteSessionProcessState:output_type -> holdfast.v1.DeleteSessionProcessStateResponse
+	61, // 61: holdfast.v1.Registry.ClaimProcessLease:output_type -> holdfast.v1.ClaimProcessLeaseResponse
+	62, // 62: holdfast.v1.Registry.ReclaimProcessLease:output_type -> holdfast.v1.ReclaimProcessLeaseResponse
+	63, // 63: holdfast.v1.Registry.RenewProcessLease:output_type -> holdfast.v1.RenewProcessLeaseResponse
+	64, // 64: holdfast.v1.Registry.GetProcessLease:output_type -> holdfast.v1.GetProcessLeaseResponse
+	65, // 65: holdfast.v1.Registry.CompleteProcessLease:output_type -> holdfast.v1.CompleteProcessLeaseResponse
+	66, // 66: holdfast.v1.Registry.CheckFence:output_type -> holdfast.v1.CheckFenceResponse
+	67, // 67: holdfast.v1.Registry.PruneTerminalProcesses:output_type -> holdfast.v1.PruneTerminalProcessesResponse
+	34, // [34:68] is the sub-list for method output_type
+	0,  // [0:34] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

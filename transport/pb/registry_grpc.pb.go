@@ -51,6 +51,7 @@ const (
 	Registry_RenewProcessLease_FullMethodName         = "/holdfast.v1.Registry/RenewProcessLease"
 	Registry_GetProcessLease_FullMethodName           = "/holdfast.v1.Registry/GetProcessLease"
 	Registry_CompleteProcessLease_FullMethodName      = "/holdfast.v1.Registry/CompleteProcessLease"
+	Registry_CheckFence_FullMethodName                = "/holdfast.v1.Registry/CheckFence"
 	Registry_PruneTerminalProcesses_FullMethodName    = "/holdfast.v1.Registry/PruneTerminalProcesses"
 )
 
@@ -163,6 +164,10 @@ type RegistryClient interface {
 	// CompleteProcessLease releases a lease by its token. A token that is not the current
 	// one changes nothing and is no error.
 	CompleteProcessLease(ctx context.Context, in *CompleteProcessLeaseRequest, opts ...grpc.CallOption) (*CompleteProcessLeaseResponse, error)
+	// CheckFence tells a resource outside the registry whether a fencing token is that of
+	// the current lease of the process. Always linearizable, not one of the 31. Errors:
+	// InvalidArgument, NotFound.
+	CheckFence(ctx context.Context, in *CheckFenceRequest, opts ...grpc.CallOption) (*CheckFenceResponse, error)
 	// PruneTerminalProcesses deletes every terminal process last updated before the
 	// cutoff, with its events, acknowledgements, grants and lease. Atomic per
 	// process: a repeat goes on where it stopped.
@@ -497,6 +502,16 @@ func (c *registryClient) CompleteProcessLease(ctx context.Context, in *CompleteP
 	return out, nil
 }
 
+func (c *registryClient) CheckFence(ctx context.Context, in *CheckFenceRequest, opts ...grpc.CallOption) (*CheckFenceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckFenceResponse)
+	err := c.cc.Invoke(ctx, Registry_CheckFence_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *registryClient) PruneTerminalProcesses(ctx context.Context, in *PruneTerminalProcessesRequest, opts ...grpc.CallOption) (*PruneTerminalProcessesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PruneTerminalProcessesResponse)
@@ -616,6 +631,10 @@ type RegistryServer interface {
 	// CompleteProcessLease releases a lease by its token. A token that is not the current
 	// one changes nothing and is no error.
 	CompleteProcessLease(context.Context, *CompleteProcessLeaseRequest) (*CompleteProcessLeaseResponse, error)
+	// CheckFence tells a resource outside the registry whether a fencing token is that of
+	// the current lease of the process. Always linearizable, not one of the 31. Errors:
+	// InvalidArgument, NotFound.
+	CheckFence(context.Context, *CheckFenceRequest) (*CheckFenceResponse, error)
 	// PruneTerminalProcesses deletes every terminal process last updated before the
 	// cutoff, with its events, acknowledgements, grants and lease. Atomic per
 	// process: a repeat goes on where it stopped.
@@ -725,6 +744,9 @@ func (UnimplementedRegistryServer) GetProcessLease(context.Context, *GetProcessL
 }
 func (UnimplementedRegistryServer) CompleteProcessLease(context.Context, *CompleteProcessLeaseRequest) (*CompleteProcessLeaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CompleteProcessLease not implemented")
+}
+func (UnimplementedRegistryServer) CheckFence(context.Context, *CheckFenceRequest) (*CheckFenceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckFence not implemented")
 }
 func (UnimplementedRegistryServer) PruneTerminalProcesses(context.Context, *PruneTerminalProcessesRequest) (*PruneTerminalProcessesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PruneTerminalProcesses not implemented")
@@ -1326,6 +1348,24 @@ func _Registry_CompleteProcessLease_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Registry_CheckFence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckFenceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServer).CheckFence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Registry_CheckFence_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServer).CheckFence(ctx, req.(*CheckFenceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Registry_PruneTerminalProcesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PruneTerminalProcessesRequest)
 	if err := dec(in); err != nil {
@@ -1478,6 +1518,10 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CompleteProcessLease",
 			Handler:    _Registry_CompleteProcessLease_Handler,
+		},
+		{
+			MethodName: "CheckFence",
+			Handler:    _Registry_CheckFence_Handler,
 		},
 		{
 			MethodName: "PruneTerminalProcesses",

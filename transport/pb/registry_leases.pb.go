@@ -559,6 +559,104 @@ func (*CompleteProcessLeaseResponse) Descriptor() ([]byte, []int) {
 	return file_holdfast_v1_registry_leases_proto_rawDescGZIP(), []int{9}
 }
 
+// CheckFenceRequest holds the arguments of CheckFence.
+type CheckFenceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProcessId     string                 `protobuf:"bytes,1,opt,name=process_id,json=processId,proto3" json:"process_id,omitempty"`
+	FencingToken  uint64                 `protobuf:"varint,2,opt,name=fencing_token,json=fencingToken,proto3" json:"fencing_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckFenceRequest) Reset() {
+	*x = CheckFenceRequest{}
+	mi := &file_holdfast_v1_registry_leases_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckFenceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckFenceRequest) ProtoMessage() {}
+
+func (x *CheckFenceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_holdfast_v1_registry_leases_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckFenceRequest.ProtoReflect.Descriptor instead.
+func (*CheckFenceRequest) Descriptor() ([]byte, []int) {
+	return file_holdfast_v1_registry_leases_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CheckFenceRequest) GetProcessId() string {
+	if x != nil {
+		return x.ProcessId
+	}
+	return ""
+}
+
+func (x *CheckFenceRequest) GetFencingToken() uint64 {
+	if x != nil {
+		return x.FencingToken
+	}
+	return 0
+}
+
+// CheckFenceResponse is the answer of CheckFence.
+type CheckFenceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *FenceStatus           `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckFenceResponse) Reset() {
+	*x = CheckFenceResponse{}
+	mi := &file_holdfast_v1_registry_leases_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckFenceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckFenceResponse) ProtoMessage() {}
+
+func (x *CheckFenceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_holdfast_v1_registry_leases_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckFenceResponse.ProtoReflect.Descriptor instead.
+func (*CheckFenceResponse) Descriptor() ([]byte, []int) {
+	return file_holdfast_v1_registry_leases_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CheckFenceResponse) GetStatus() *FenceStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
 var File_holdfast_v1_registry_leases_proto protoreflect.FileDescriptor
 
 const file_holdfast_v1_registry_leases_proto_rawDesc = "" +
@@ -600,7 +698,13 @@ const file_holdfast_v1_registry_leases_proto_rawDesc = "" +
 	"completion\x18\x01 \x01(\v2#.holdfast.v1.ProcessLeaseCompletionR\n" +
 	"completion\x123\n" +
 	"\asession\x18d \x01(\v2\x19.holdfast.v1.SessionStampR\asession\"\x1e\n" +
-	"\x1cCompleteProcessLeaseResponseB7Z5github.com/holdfast-registry/holdfast/transport/pb;pbb\x06proto3"
+	"\x1cCompleteProcessLeaseResponse\"W\n" +
+	"\x11CheckFenceRequest\x12\x1d\n" +
+	"\n" +
+	"process_id\x18\x01 \x01(\tR\tprocessId\x12#\n" +
+	"\rfencing_token\x18\x02 \x01(\x04R\ffencingToken\"F\n" +
+	"\x12CheckFenceResponse\x120\n" +
+	"\x06status\x18\x01 \x01(\v2\x18.holdfast.v1.FenceStatusR\x06statusB7Z5github.com/holdfast-registry/holdfast/transport/pb;pbb\x06proto3"
 
 var (
 	file_holdfast_v1_registry_leases_proto_rawDescOnce sync.Once
@@ -614,7 +718,7 @@ func file_holdfast_v1_registry_leases_proto_rawDescGZIP() []byte {
 	return file_holdfast_v1_registry_leases_proto_rawDescData
 }
 
-var file_holdfast_v1_registry_leases_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_holdfast_v1_registry_leases_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_holdfast_v1_registry_leases_proto_goTypes = []any{
 	(*ClaimProcessLeaseRequest)(nil),     // 0: holdfast.v1.ClaimProcessLeaseRequest
 	(*ClaimProcessLeaseResponse)(nil),    // 1: holdfast.v1.ClaimProcessLeaseResponse
@@ -626,35 +730,39 @@ var file_holdfast_v1_registry_leases_proto_goTypes = []any{
 	(*GetProcessLeaseResponse)(nil),      // 7: holdfast.v1.GetProcessLeaseResponse
 	(*CompleteProcessLeaseRequest)(nil),  // 8: holdfast.v1.CompleteProcessLeaseRequest
 	(*CompleteProcessLeaseResponse)(nil), // 9: holdfast.v1.CompleteProcessLeaseResponse
-	(*LeaseOwnerIdentity)(nil),           // 10: holdfast.v1.LeaseOwnerIdentity
-	(*SessionStamp)(nil),                 // 11: holdfast.v1.SessionStamp
-	(*ProcessLeaseClaimOutcome)(nil),     // 12: holdfast.v1.ProcessLeaseClaimOutcome
-	(*ProcessLease)(nil),                 // 13: holdfast.v1.ProcessLease
-	(HolderVerdict)(0),                   // 14: holdfast.v1.HolderVerdict
-	(ReadLevel)(0),                       // 15: holdfast.v1.ReadLevel
-	(*ProcessLeaseCompletion)(nil),       // 16: holdfast.v1.ProcessLeaseCompletion
+	(*CheckFenceRequest)(nil),            // 10: holdfast.v1.CheckFenceRequest
+	(*CheckFenceResponse)(nil),           // 11: holdfast.v1.CheckFenceResponse
+	(*LeaseOwnerIdentity)(nil),           // 12: holdfast.v1.LeaseOwnerIdentity
+	(*SessionStamp)(nil),                 // 13: holdfast.v1.SessionStamp
+	(*ProcessLeaseClaimOutcome)(nil),     // 14: holdfast.v1.ProcessLeaseClaimOutcome
+	(*ProcessLease)(nil),                 // 15: holdfast.v1.ProcessLease
+	(HolderVerdict)(0),                   // 16: holdfast.v1.HolderVerdict
+	(ReadLevel)(0),                       // 17: holdfast.v1.ReadLevel
+	(*ProcessLeaseCompletion)(nil),       // 18: holdfast.v1.ProcessLeaseCompletion
+	(*FenceStatus)(nil),                  // 19: holdfast.v1.FenceStatus
 }
 var file_holdfast_v1_registry_leases_proto_depIdxs = []int32{
-	10, // 0: holdfast.v1.ClaimProcessLeaseRequest.owner:type_name -> holdfast.v1.LeaseOwnerIdentity
-	11, // 1: holdfast.v1.ClaimProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
-	12, // 2: holdfast.v1.ClaimProcessLeaseResponse.outcome:type_name -> holdfast.v1.ProcessLeaseClaimOutcome
-	10, // 3: holdfast.v1.ReclaimProcessLeaseRequest.owner:type_name -> holdfast.v1.LeaseOwnerIdentity
-	13, // 4: holdfast.v1.ReclaimProcessLeaseRequest.observed:type_name -> holdfast.v1.ProcessLease
-	14, // 5: holdfast.v1.ReclaimProcessLeaseRequest.verdict:type_name -> holdfast.v1.HolderVerdict
-	11, // 6: holdfast.v1.ReclaimProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
-	12, // 7: holdfast.v1.ReclaimProcessLeaseResponse.outcome:type_name -> holdfast.v1.ProcessLeaseClaimOutcome
-	13, // 8: holdfast.v1.RenewProcessLeaseRequest.lease:type_name -> holdfast.v1.ProcessLease
-	11, // 9: holdfast.v1.RenewProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
-	13, // 10: holdfast.v1.RenewProcessLeaseResponse.lease:type_name -> holdfast.v1.ProcessLease
-	15, // 11: holdfast.v1.GetProcessLeaseRequest.read_level:type_name -> holdfast.v1.ReadLevel
-	13, // 12: holdfast.v1.GetProcessLeaseResponse.lease:type_name -> holdfast.v1.ProcessLease
-	16, // 13: holdfast.v1.CompleteProcessLeaseRequest.completion:type_name -> holdfast.v1.ProcessLeaseCompletion
-	11, // 14: holdfast.v1.CompleteProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 0: holdfast.v1.ClaimProcessLeaseRequest.owner:type_name -> holdfast.v1.LeaseOwnerIdentity
+	13, // 1: holdfast.v1.ClaimProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
+	14, // 2: holdfast.v1.ClaimProcessLeaseResponse.outcome:type_name -> holdfast.v1.ProcessLeaseClaimOutcome
+	12, // 3: holdfast.v1.ReclaimProcessLeaseRequest.owner:type_name -> holdfast.v1.LeaseOwnerIdentity
+	15, // 4: holdfast.v1.ReclaimProcessLeaseRequest.observed:type_name -> holdfast.v1.ProcessLease
+	16, // 5: holdfast.v1.ReclaimProcessLeaseRequest.verdict:type_name -> holdfast.v1.HolderVerdict
+	13, // 6: holdfast.v1.ReclaimProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
+	14, // 7: holdfast.v1.ReclaimProcessLeaseResponse.outcome:type_name -> holdfast.v1.ProcessLeaseClaimOutcome
+	15, // 8: holdfast.v1.RenewProcessLeaseRequest.lease:type_name -> holdfast.v1.ProcessLease
+	13, // 9: holdfast.v1.RenewProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
+	15, // 10: holdfast.v1.RenewProcessLeaseResponse.lease:type_name -> holdfast.v1.ProcessLease
+	17, // 11: holdfast.v1.GetProcessLeaseRequest.read_level:type_name -> holdfast.v1.ReadLevel
+	15, // 12: holdfast.v1.GetProcessLeaseResponse.lease:type_name -> holdfast.v1.ProcessLease
+	18, // 13: holdfast.v1.CompleteProcessLeaseRequest.completion:type_name -> holdfast.v1.ProcessLeaseCompletion
+	13, // 14: holdfast.v1.CompleteProcessLeaseRequest.session:type_name -> holdfast.v1.SessionStamp
+	19, // 15: holdfast.v1.CheckFenceResponse.status:type_name -> holdfast.v1.FenceStatus
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_holdfast_v1_registry_leases_proto_init() }
@@ -670,7 +778,7 @@ func file_holdfast_v1_registry_leases_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holdfast_v1_registry_leases_proto_rawDesc), len(file_holdfast_v1_registry_leases_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -118,6 +118,26 @@ func FenceFromPB(m *pb.Fence) *registry.Fence {
 	return &registry.Fence{LeaseToken: m.GetLeaseToken(), FencingToken: m.GetFencingToken()}
 }
 
+// FenceStatusToPB returns the wire form of what a fencing token is worth.
+func FenceStatusToPB(status registry.FenceStatus) *pb.FenceStatus {
+	return &pb.FenceStatus{
+		Current: status.Current, Live: status.Live,
+		FencingToken: status.FencingToken, LeaseTimeLeftMs: status.LeaseTimeLeftMs,
+	}
+}
+
+// FenceStatusFromPB reads what a fencing token is worth.
+func FenceStatusFromPB(m *pb.FenceStatus) (registry.FenceStatus, error) {
+	var d decoder
+	if m == nil {
+		d.missing("status")
+	}
+	return result(&d, registry.FenceStatus{
+		Current: m.GetCurrent(), Live: m.GetLive(),
+		FencingToken: m.GetFencingToken(), LeaseTimeLeftMs: m.GetLeaseTimeLeftMs(),
+	})
+}
+
 // OutcomeToPB returns the wire form of a claim's outcome.
 func OutcomeToPB(outcome registry.ProcessLeaseClaimOutcome) *pb.ProcessLeaseClaimOutcome {
 	return &pb.ProcessLeaseClaimOutcome{

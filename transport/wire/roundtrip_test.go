@@ -78,6 +78,7 @@ var trips = []trip{
 	newTrip(GrantToPB, GrantFromPB),
 	newTrip(DeleteReportToPB, DeleteReportFromPB),
 	newTrip(PruneReportToPB, PruneReportFromPB),
+	newTrip(FenceStatusToPB, FenceStatusFromPB),
 	newTrip(OwnerToPB, func(m *pb.LeaseOwnerIdentity) (registry.LeaseOwnerIdentity, error) { return OwnerFromPB(m, "owner") }),
 	newTrip(LeaseToPB, func(m *pb.ProcessLease) (registry.ProcessLease, error) { return LeaseFromPB(m, "lease") }),
 	newTrip(
