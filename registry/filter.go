@@ -1,5 +1,26 @@
 package registry
 
+// StatusFilter selects records by state. The zero value selects running ones.
+type StatusFilter string
+
+// The status filters that are not states themselves; every ProcessState is a
+// filter too.
+const (
+	StatusAny     StatusFilter = "any"
+	StatusRunning StatusFilter = "running"
+)
+
+// ProcessListFilter selects records. The zero value selects running records
+// and so hides terminal ones.
+type ProcessListFilter struct {
+	// Definition, when present, must equal the record's identity.definition as
+	// a JSON value.
+	Definition JSON
+	Status     StatusFilter
+	// Waiting, when present, must equal whether the record has a wait.
+	Waiting *bool
+}
+
 // ValidateFilter checks a list filter: the status is empty (running), any, or
 // the name of a state. Spec 3.20.
 func ValidateFilter(f ProcessListFilter) error {

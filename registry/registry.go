@@ -168,3 +168,18 @@ type Retention interface {
 	// process. Spec 5.31, A10.
 	PruneTerminalProcesses(ctx context.Context, cutoffEpochMs uint64) (ProcessPruneReport, error)
 }
+
+// ProcessPruneReport counts what a prune deleted.
+type ProcessPruneReport struct {
+	PrunedProcesses uint64 `json:"pruned_processes"`
+	PrunedEvents    uint64 `json:"pruned_events"`
+}
+
+// DurabilityTier says whether a registry survives the end of its process.
+type DurabilityTier string
+
+// The tiers.
+const (
+	TierInline  DurabilityTier = "Inline"
+	TierDurable DurabilityTier = "Durable"
+)

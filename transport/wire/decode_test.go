@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -97,12 +98,23 @@ func TestEveryRegistryConstantIsOnTheWire(t *testing.T) {
 	for _, table := range enumTables() {
 		tables[table.name] = table
 	}
-	file, err := parser.ParseFile(token.NewFileSet(), "../../registry/types.go", nil, 0)
+	names, err := filepath.Glob("../../registry/*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var declarations []ast.Decl
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		declarations = append(declarations, file.Decls...)
+	}
 	found := 0
-	for _, declaration := range file.Decls {
+	for _, declaration := range declarations {
 		constants, ok := declaration.(*ast.GenDecl)
 		if !ok || constants.Tok != token.CONST {
 			continue
