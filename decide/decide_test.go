@@ -198,6 +198,14 @@ func TestArgumentsAreRefusedBeforeTheLog(t *testing.T) {
 	add(r.AppendEvent(ctx, "p", appendNote(`{}`, "a\x00b"), nil))
 	add(r.EventsAfter(ctx, "", 0, registry.PageRequest{}))
 	add(r.EventsAfter(ctx, "p", 0, registry.PageRequest{Size: -1}))
+	add(r.CountEventsThrough(ctx, "", "note", 0))
+	add(r.RecentEvents(ctx, "", 1, registry.PageRequest{}))
+	add(r.RecentEvents(ctx, "p", 1, registry.PageRequest{Size: -1}))
+	add(r.SetExternalRef(ctx, "", registry.ProcessExternalRef{}, nil))
+	add(r.SetExternalRef(ctx, "p", registry.ProcessExternalRef{Metadata: registry.JSON(`{`)}, nil))
+	add(r.RequestProcessAbandon(ctx, "", registry.AbandonRequest{}, nil))
+	add(r.SetProcessWait(ctx, "p", registry.WaitState{}, nil))
+	add(r.ClearProcessWait(ctx, "", nil))
 	add(r.ClaimProcessLease(ctx, "p", registry.LeaseOwnerIdentity{}, 1))
 	add(r.ClaimProcessLease(ctx, "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, registry.MaxLeaseTTLMs+1))
 	add(r.RenewProcessLease(ctx, registry.ProcessLease{}, 1))
@@ -213,6 +221,15 @@ func TestArgumentsAreRefusedBeforeTheLog(t *testing.T) {
 	add(r.AppendEvent(ctx, "p", appendNote(`{}`, ""), fence))
 	add(r.CompleteProcess(ctx, "p", registry.ProcessAwaitOutput{Kind: registry.OutputCancelled}, fence))
 	add(r.RecordFirstStarted(ctx, "p", registry.ProcessStarted{Owner: registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}}, fence))
+	add(r.SetExternalRef(ctx, "p", registry.ProcessExternalRef{}, fence))
+	add(r.SetExternalRef(ctx, "p", registry.ProcessExternalRef{Metadata: registry.JSON(`"` + strings.Repeat("x", registry.MaxJSONBytes) + `"`)}, nil))
+	add(r.SetExternalRef(ctx, "p", registry.ProcessExternalRef{Backend: long}, nil))
+	add(r.RequestProcessAbandon(ctx, "p", registry.AbandonRequest{}, fence))
+	add(r.RequestProcessAbandon(ctx, "p", registry.AbandonRequest{Reason: &long}, nil))
+	add(r.SetProcessWait(ctx, "p", registry.WaitState{Kind: registry.WaitSignal}, fence))
+	add(r.SetProcessWait(ctx, "p", registry.WaitState{Kind: registry.WaitSignal, Key: long}, nil))
+	add(r.ClearProcessWait(ctx, "p", fence))
+	add(r.CountEventsThrough(ctx, "p", long, 0))
 	add(r.AppendEvent(ctx, "p", appendNote(`"`+strings.Repeat("x", registry.MaxJSONBytes)+`"`, ""), nil))
 	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: long}))
 	for i, err := range errs {
@@ -317,6 +334,12 @@ func TestErrorsOfTheLogAreHandedOn(t *testing.T) {
 	add(r.GetProcessLease(ctx, "p"))
 	add(r.EventsAfter(ctx, "p", 0, registry.PageRequest{}))
 	add(r.ListNonTerminal(ctx, registry.PageRequest{}))
+	add(r.SetExternalRef(ctx, "p", registry.ProcessExternalRef{}, nil))
+	add(r.RequestProcessAbandon(ctx, "p", registry.AbandonRequest{}, nil))
+	add(r.SetProcessWait(ctx, "p", registry.WaitState{Kind: registry.WaitSignal}, nil))
+	add(r.ClearProcessWait(ctx, "p", nil))
+	add(r.CountEventsThrough(ctx, "p", "note", 1))
+	add(r.RecentEvents(ctx, "p", 1, registry.PageRequest{}))
 	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{ProcessID: "p"}))
 	for i, err := range errs {
 		if err != log.fail {
@@ -439,5 +462,30 @@ func TestTheCanonicalZeroOfADedupeKindIsEventIdentity(t *testing.T) {
 	result, err := r.AppendEvent(t.Context(), "p", appendNote(`1`, ""), nil)
 	if err != nil || result.Event.Semantics.Wake.DedupeKey != "p:1" {
 		t.Errorf("%+v (%v)", result.Event.Semantics.Wake, err)
+	}
+}
+
+// TestAnEqualExternalRefIsARepeat: equal as JSON, not as text.
+func TestAnEqualExternalRefIsARepeat(t *testing.T) {
+	r, _ := newTestRegistry(t)
+	mustRegister(t, r, job("p", `{}`, registry.EventSemanticsSpec{}))
+	set := func(metadata string) error {
+		ref := registry.ProcessExternalRef{Backend: "b", ID: "x"}
+		if metadata != "" {
+			ref.Metadata = registry.JSON(metadata)
+		}
+		record, err := r.SetExternalRef(t.Context(), "p", ref, nil)
+		if err == nil && string(record.ExternalRef.Metadata) != `{"b": 1, "a": [1.0]}` {
+			t.Errorf("the metadata became %s", record.ExternalRef.Metadata)
+		}
+		return err
+	}
+	for _, metadata := range []string{`{"b": 1, "a": [1.0]}`, `{"b": 1, "a": [1.0]}`, `{"a":[1.0],"b":1}`} {
+		if err := set(metadata); err != nil {
+			t.Errorf("%s: %v", metadata, err)
+		}
+	}
+	for _, metadata := range []string{"", `{"a":[1],"b":1}`, `{}`} {
+		wantCode(t, set(metadata), registry.CodeAlreadyExists)
 	}
 }

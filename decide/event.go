@@ -134,3 +134,27 @@ func (r *Registry) EventsAfter(ctx context.Context, processID string, afterSeque
 		return v.EventsAfter(processID, afterSequence, page)
 	})
 }
+
+// CountEventsThrough implements registry.Events.
+func (r *Registry) CountEventsThrough(ctx context.Context, processID, eventType string, upToSequence uint64) (uint64, error) {
+	err := firstError(registry.ValidateID("process_id", processID), registry.ValidateString("event_type", eventType))
+	if err != nil {
+		return 0, err
+	}
+	var count uint64
+	var refusal error
+	if err := r.log.Read(ctx, func(v fsm.View) { count, refusal = v.CountEventsThrough(processID, eventType, upToSequence) }); err != nil {
+		return 0, err
+	}
+	return count, refusal
+}
+
+// RecentEvents implements registry.Events.
+func (r *Registry) RecentEvents(ctx context.Context, processID string, limit uint64, page registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
+	if err := registry.ValidateID("process_id", processID); err != nil {
+		return registry.Page[registry.ProcessEvent]{}, err
+	}
+	return readPage(ctx, r, page, func(v fsm.View) (registry.Page[registry.ProcessEvent], error) {
+		return v.RecentEvents(processID, limit, page)
+	})
+}

@@ -119,12 +119,3 @@ func storedOutput(request registry.ProcessEventAppendRequest) (registry.ProcessA
 	}
 	return materialised.Terminal.AwaitOutput, nil
 }
-
-// RecordFirstStarted implements registry.Processes.
-func (r *Registry) RecordFirstStarted(ctx context.Context, processID string, started registry.ProcessStarted, fence *registry.Fence) (registry.ProcessRecord, error) {
-	err := firstError(registry.ValidateID("process_id", processID), registry.ValidateStarted(started), registry.ValidateFence(fence))
-	if err != nil {
-		return registry.ProcessRecord{}, err
-	}
-	return r.proposeForRecord(ctx, command(fsm.NewRecordFirstStarted(processID, started), fence))
-}

@@ -14,30 +14,6 @@ func notOffered(method string) error {
 	return registry.Errorf(registry.CodeUnsupported, registry.Fields{Field: method}, "%s is not offered by this version", method)
 }
 
-func (unsupported) SetExternalRef(context.Context, string, registry.ProcessExternalRef, *registry.Fence) (registry.ProcessRecord, error) {
-	return registry.ProcessRecord{}, notOffered("SetExternalRef")
-}
-
-func (unsupported) RequestProcessAbandon(context.Context, string, registry.AbandonRequest, *registry.Fence) (registry.ProcessRecord, error) {
-	return registry.ProcessRecord{}, notOffered("RequestProcessAbandon")
-}
-
-func (unsupported) SetProcessWait(context.Context, string, registry.WaitState, *registry.Fence) (registry.ProcessRecord, error) {
-	return registry.ProcessRecord{}, notOffered("SetProcessWait")
-}
-
-func (unsupported) ClearProcessWait(context.Context, string, *registry.Fence) (registry.ProcessRecord, error) {
-	return registry.ProcessRecord{}, notOffered("ClearProcessWait")
-}
-
-func (unsupported) CountEventsThrough(context.Context, string, string, uint64) (uint64, error) {
-	return 0, notOffered("CountEventsThrough")
-}
-
-func (unsupported) RecentEvents(context.Context, string, uint64, registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
-	return registry.Page[registry.ProcessEvent]{}, notOffered("RecentEvents")
-}
-
 func (unsupported) WakeEventsAfter(context.Context, string, uint64, registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
 	return registry.Page[registry.ProcessEvent]{}, notOffered("WakeEventsAfter")
 }

@@ -259,20 +259,6 @@ func TestRegistrationIsIdempotentAndConflictsByHash(t *testing.T) {
 	}
 }
 
-func TestTheFirstStartWins(t *testing.T) {
-	r := newRig(t)
-	r.register("p", "")
-	r.refused(r.do(started("none", "w")), registry.CodeNotFound)
-	r.must(r.do(completion("p", success("1"))))
-	r.pass(10)
-	first := r.must(r.do(started("p", "w"))).Process
-	r.pass(10)
-	second := r.must(r.do(started("p", "v"))).Process
-	if dumpJSON(*second) != dumpJSON(*first) || second.FirstStarted.Owner.OwnerID != "w" || second.UpdatedAtMs != 10_010 || second.FirstStarted.StartedAtMs != 7 {
-		t.Errorf("%s", dumpJSON(*second))
-	}
-}
-
 func TestStoredBytesDoNotLiveInTheLogsBuffer(t *testing.T) {
 	r := newRig(t)
 	r.register("p", "")

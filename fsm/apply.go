@@ -113,6 +113,14 @@ func (s *state) apply(c Command) Result {
 		return s.applyCompleteProcess(c, body)
 	case *RecordFirstStarted:
 		return s.applyRecordFirstStarted(c, body)
+	case *SetExternalRef:
+		return s.applySetExternalRef(c, body)
+	case *RequestProcessAbandon:
+		return s.applyRequestProcessAbandon(c, body)
+	case *SetProcessWait:
+		return s.applySetProcessWait(c, body)
+	case *ClearProcessWait:
+		return s.applyClearProcessWait(c, body)
 	case *AppendEvent:
 		return s.applyAppendEvent(c, body)
 	case *ClaimProcessLease:

@@ -142,12 +142,7 @@ func (s *state) storeEvent(p *process, e *event, wake *storedMaterialisedWake) R
 // append adds an event behind the log and to the index.
 func (p *process) append(e *event) {
 	p.events = append(p.events, e)
-	if e.ReplayKey != "" {
-		if p.index.byReplayKey == nil {
-			p.index.byReplayKey = make(map[string]*event)
-		}
-		p.index.byReplayKey[e.ReplayKey] = e
-	}
+	p.index.add(e)
 }
 
 // end gives the row the status that a terminal event brought.

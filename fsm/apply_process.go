@@ -100,22 +100,3 @@ func (s *state) checkWakeTarget(target *registry.SessionScope) *registry.Error {
 	return registry.Errorf(registry.CodeTooLarge, registry.Fields{Field: "wake_target", Limit: &limit, Value: &value, SessionID: target.SessionID},
 		"session `%s` is the wake target of %d processes, which is the limit: delete its state, or use another session", target.SessionID, limit)
 }
-
-func (s *state) applyRecordFirstStarted(c Command, body *RecordFirstStarted) Result {
-	p, ok := s.processes.Get(body.ProcessID)
-	if !ok {
-		return Result{Refusal: unknownProcess(body.ProcessID)}
-	}
-	if refusal := checkFence(c, p, true); refusal != nil {
-		return Result{Refusal: refusal}
-	}
-	if p.record.FirstStarted != nil {
-		return Result{Process: &p.record}
-	}
-	row := *p
-	row.record.FirstStarted = &body.started
-	row.record.UpdatedAtMs = s.ClockMs
-	row.record.Revision = s.changed()
-	s.put(p, &row)
-	return Result{Process: &row.record}
-}

@@ -81,7 +81,7 @@ func AppendCommand(dst []byte, c Command) ([]byte, error) {
 		dst = binary.BigEndian.AppendUint64(dst, *c.Life)
 	}
 	if c.Fence != nil {
-		if len(c.Fence.LeaseToken) > registry.MaxIDBytes {
+		if len(c.Fence.LeaseToken) > registry.MaxStringBytes {
 			return dst[:start], fmt.Errorf("lease token of %d bytes in a fence", len(c.Fence.LeaseToken))
 		}
 		dst[flags] |= flagFence
@@ -212,7 +212,7 @@ func decodeCommand(data []byte) (Command, error) {
 	if flags&flagFence != 0 {
 		fencing := binary.BigEndian.Uint64(f.take(8))
 		length := int(binary.BigEndian.Uint16(f.take(2)))
-		if length > registry.MaxIDBytes {
+		if length > registry.MaxStringBytes {
 			return Command{}, fmt.Errorf("lease token of %d bytes in a fence", length)
 		}
 		c.Fence = &registry.Fence{FencingToken: fencing, LeaseToken: string(f.take(length))}
@@ -244,39 +244,3 @@ func decodeBody(kind Kind, version uint8, data []byte) (Body, error) {
 // A body with stored forms loads them where its bytes become a command: apply
 // has no way to refuse what it cannot read.
 type loader interface{ load() error }
-
-func (c *RegisterProcess) load() (err error) {
-	if len(c.Hash) != 32 {
-		return fmt.Errorf("registration hash of %d bytes", len(c.Hash))
-	}
-	c.record, err = c.Registration.load()
-	return err
-}
-
-func (c *AppendEvent) load() (err error) {
-	if len(c.PayloadHash) != 32 {
-		return fmt.Errorf("payload hash of %d bytes", len(c.PayloadHash))
-	}
-	if c.Terminal != nil {
-		c.terminal, err = c.Terminal.load()
-	}
-	return err
-}
-
-func (c *CompleteProcess) load() (err error) {
-	if len(c.PayloadHash) != 32 {
-		return fmt.Errorf("payload hash of %d bytes", len(c.PayloadHash))
-	}
-	c.terminal, err = c.Terminal.load()
-	return err
-}
-
-func (c *RecordFirstStarted) load() (err error) {
-	c.started, err = c.Started.load()
-	return err
-}
-
-func (c *ClaimProcessLease) load() (err error) {
-	c.owner, err = c.Owner.load()
-	return err
-}

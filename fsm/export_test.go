@@ -3,6 +3,7 @@ package fsm
 import (
 	"errors"
 	"fmt"
+	"reflect"
 )
 
 // CheckConsistency tells where the derived parts of the state disagree with
@@ -104,10 +105,22 @@ func (s *state) checkEvents(p *process, fail func(string, ...any)) {
 			terminal = e
 		}
 	}
+	s.checkEventIndex(p, fail)
 	if keys != len(p.index.byReplayKey) {
 		fail("%q: %d replay keys, the index has %d", id, keys, len(p.index.byReplayKey))
 	}
 	if terminal != p.terminal || (terminal != nil) != p.record.Status.State.Terminal() {
 		fail("%q: state %s does not follow from its events", id, p.record.Status.State)
+	}
+}
+
+// checkEventIndex makes the index of a log anew and compares.
+func (s *state) checkEventIndex(p *process, fail func(string, ...any)) {
+	again := new(eventIndex)
+	for _, e := range p.events {
+		again.add(e)
+	}
+	if !reflect.DeepEqual(again.byType, p.index.byType) {
+		fail("%q: sequences by type %v, want %v", p.record.ID, p.index.byType, again.byType)
 	}
 }

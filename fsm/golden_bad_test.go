@@ -55,8 +55,8 @@ var badEntries = []struct {
 		return rawEntry(rawCommand(KindTick, 1, flagFence, 0, 0, 0, 0, 0, 0, 0, 1, 0, 9, 'x', 0x90)...)
 	}, "truncated header"},
 	{"fence-token-too-long", func() []byte {
-		return rawEntry(rawCommand(KindTick, 1, flagFence, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1, 'x', 0x90)...)
-	}, "lease token of 513 bytes"},
+		return rawEntry(rawCommand(KindTick, 1, flagFence, 0, 0, 0, 0, 0, 0, 0, 1, 0x10, 1, 'x', 0x90)...)
+	}, "lease token of 4097 bytes"},
 	{"trailing-bytes", func() []byte { return withCRC(append(release(releaseBody...), 0)) }, "1 bytes after the last command"},
 	{"trailing-body-bytes", func() []byte { return release(append(releaseBody[:5:5], 0xc0)...) }, "not in canonical form"},
 	{"too-many-told", func() []byte { return AppendEntry(nil, 1, 2, 1<<31, nil) }, "cannot hold"},
@@ -94,6 +94,12 @@ var badEntries = []struct {
 	{"short-output-hash", func() []byte {
 		return badBody(func() Body { b := completion("p", success("1")); b.Terminal.OutputHash = []byte{1}; return b }())
 	}, "output hash of 1 bytes"},
+	{"short-external-ref-hash", func() []byte {
+		return badBody(NewSetExternalRef("p", registry.ProcessExternalRef{Backend: "b", ID: "x"}, make([]byte, 31)))
+	}, "external ref hash of 31 bytes"},
+	{"unknown-wait", func() []byte {
+		return badBody(func() Body { b := NewSetProcessWait("p", signalWait("go", 1)); b.Wait.Kind = 2; return b }())
+	}, "WaitKind has no number 2"},
 	{"unknown-core-type", func() []byte {
 		return badBody(func() Body { b := registration("p", ""); b.Registration.EventTypes[0].Core = 8; return b }())
 	}, "no core event type 8"},
@@ -170,7 +176,7 @@ func TestACommandThatCouldNotBeReadIsNeverWritten(t *testing.T) {
 	if _, err := EncodeEntry(Entry{Commands: []Command{{Body: bad}}}); err == nil {
 		t.Error("the entry was encoded")
 	}
-	long := Command{Body: &Tick{}, Fence: &registry.Fence{LeaseToken: strings.Repeat("x", registry.MaxIDBytes+1)}}
+	long := Command{Body: &Tick{}, Fence: &registry.Fence{LeaseToken: strings.Repeat("x", registry.MaxStringBytes+1)}}
 	if dst, err := AppendCommand([]byte("before"), long); err == nil || string(dst) != "before" {
 		t.Errorf("%q, %v", dst, err)
 	}

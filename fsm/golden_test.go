@@ -86,6 +86,12 @@ func goldenEntries() []goldenEntry {
 			Kind: registry.OutputAbandoned, Evidence: &registry.AbandonEvidence{Writer: registry.WriterSweep, Owner: ptr(localOwner()), EpochMs: 99},
 		})),
 		single("record-first-started", NewRecordFirstStarted("p", registry.ProcessStarted{Owner: localOwner(), StartedAtMs: 99})),
+		single("set-external-ref", externalRefOf("p", registry.ProcessExternalRef{Backend: "b", ID: "x", Metadata: registry.JSON(`{"m": 1}`)})),
+		single("set-external-ref-bare", externalRefOf("p", registry.ProcessExternalRef{Backend: "b", ID: "x"})),
+		single("request-process-abandon", NewRequestProcessAbandon("p", registry.AbandonRequest{RequestedBy: "r", RequestedAtMs: 99, Reason: ptr("why")})),
+		single("request-process-abandon-bare", NewRequestProcessAbandon("p", registry.AbandonRequest{RequestedBy: "r"})),
+		single("set-process-wait", NewSetProcessWait("p", signalWait("go", 1<<40))),
+		single("clear-process-wait", &ClearProcessWait{ProcessID: "p"}),
 		single("claim-process-lease", NewClaimProcessLease("p", localOwner(), 30_000, "token")),
 		single("claim-process-lease-opaque", NewClaimProcessLease("p", owner("w", "1"), 0, "token")),
 		single("renew-process-lease", NewRenewProcessLease(registry.ProcessLease{

@@ -172,6 +172,14 @@ func started(id, by string) *RecordFirstStarted {
 	return NewRecordFirstStarted(id, registry.ProcessStarted{Owner: owner(by, "1"), StartedAtMs: 7})
 }
 
+func externalRefOf(id string, ref registry.ProcessExternalRef) *SetExternalRef {
+	return NewSetExternalRef(id, ref, hashOf("external ref", dumpJSON(ref)))
+}
+
+func signalWait(name string, ordinal uint64) registry.WaitState {
+	return registry.WaitState{Kind: registry.WaitSignal, Name: name, EventType: "signal." + name, Key: "k", Ordinal: ordinal, SinceMs: 8}
+}
+
 func hashOf(eventType, payload string) []byte {
 	sum := sha256.Sum256([]byte(eventType + "\x00" + payload))
 	return sum[:]

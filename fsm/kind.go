@@ -24,17 +24,17 @@ const (
 
 	// KindRegisterProcess is RegisterProcess, spec 5.2.
 	KindRegisterProcess Kind = 16
-	// KindSetExternalRef (reserved) is SetExternalRef, spec 5.3.
+	// KindSetExternalRef is SetExternalRef, spec 5.3.
 	KindSetExternalRef Kind = 17
 	// KindCompleteProcess is CompleteProcess, spec 5.17.
 	KindCompleteProcess Kind = 18
 	// KindRecordFirstStarted is RecordFirstStarted, spec 5.18.
 	KindRecordFirstStarted Kind = 19
-	// KindRequestProcessAbandon (reserved) is RequestProcessAbandon, spec 5.19.
+	// KindRequestProcessAbandon is RequestProcessAbandon, spec 5.19.
 	KindRequestProcessAbandon Kind = 20
-	// KindSetProcessWait (reserved) is SetProcessWait, spec 5.20.
+	// KindSetProcessWait is SetProcessWait, spec 5.20.
 	KindSetProcessWait Kind = 21
-	// KindClearProcessWait (reserved) is ClearProcessWait, spec 5.21.
+	// KindClearProcessWait is ClearProcessWait, spec 5.21.
 	KindClearProcessWait Kind = 22
 
 	// KindAppendEvent is AppendEvent, spec 5.12.
@@ -100,6 +100,14 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(CompleteProcess)
 	case KindRecordFirstStarted:
 		return new(RecordFirstStarted)
+	case KindSetExternalRef:
+		return new(SetExternalRef)
+	case KindRequestProcessAbandon:
+		return new(RequestProcessAbandon)
+	case KindSetProcessWait:
+		return new(SetProcessWait)
+	case KindClearProcessWait:
+		return new(ClearProcessWait)
 	case KindAppendEvent:
 		return new(AppendEvent)
 	case KindClaimProcessLease:

@@ -10,8 +10,9 @@ import (
 // The lists that page tokens belong to. The number is part of the token, so
 // that a token of one list is refused by another.
 const (
-	listProcesses byte = 1
-	listEvents    byte = 2
+	listProcesses    byte = 1
+	listEvents       byte = 2
+	listRecentEvents byte = 3
 )
 
 // pageTokenFormat is the first byte of a token.
@@ -41,8 +42,7 @@ func newPager[T any](request registry.PageRequest, list byte) (*pager[T], error)
 	}
 	token, err := base64.RawURLEncoding.DecodeString(request.Token)
 	if err != nil || len(token) < 2 || token[0] != pageTokenFormat || token[1] != list {
-		return p, registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "page.token"},
-			"the page token is not one of this list: use the one of the page before, or none to start")
+		return p, errForeignToken()
 	}
 	p.after = string(token[2:])
 	p.last = p.after
@@ -68,19 +68,26 @@ func (p *pager[T]) add(item T, bytes int) {
 	p.bytes += bytes
 }
 
-// eventCursor is the place of an event in a life of its process.
-func eventCursor(life, sequence uint64) string {
-	var cursor [16]byte
+// eventCursor is the place of an event in a life of its process, and the last
+// sequence that belongs to the list.
+func eventCursor(life, sequence, end uint64) string {
+	var cursor [24]byte
 	binary.BigEndian.PutUint64(cursor[:], life)
 	binary.BigEndian.PutUint64(cursor[8:], sequence)
+	binary.BigEndian.PutUint64(cursor[16:], end)
 	return string(cursor[:])
 }
 
-func parseEventCursor(cursor string) (life, sequence uint64, err error) {
-	if len(cursor) != 16 {
-		return 0, 0, registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "page.token"},
-			"the page token is not one of this list: use the one of the page before, or none to start")
+func parseEventCursor(cursor string) (life, sequence, end uint64, err error) {
+	if len(cursor) != 24 {
+		return 0, 0, 0, errForeignToken()
 	}
 	b := []byte(cursor)
-	return binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), nil
+	return binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:]), nil
+}
+
+// errForeignToken is the refusal of a token that its list did not make.
+func errForeignToken() error {
+	return registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "page.token"},
+		"the page token is not one of this list: use the one of the page before, or none to start")
 }

@@ -208,11 +208,114 @@ func TestEventsThatAreAppendedWhileListedComeOnce(t *testing.T) {
 	}
 }
 
+func (r *rig) recent(id string, limit uint64, page registry.PageRequest) (out registry.Page[registry.ProcessEvent], err error) {
+	r.m.Read(func(v View) { out, err = v.RecentEvents(id, limit, page) })
+	return out, err
+}
+
+func sequencesOf(events []registry.ProcessEvent) string {
+	sequences := []uint64{}
+	for _, e := range events {
+		sequences = append(sequences, e.Sequence)
+	}
+	return fmt.Sprint(sequences)
+}
+
+func TestRecentEvents(t *testing.T) {
+	r := newRig(t)
+	r.register("p", "")
+	for i := range 5 {
+		r.must(r.do(note("p", fmt.Sprint(i+1), "")))
+	}
+	for _, c := range []struct {
+		name  string
+		limit uint64
+		size  int
+		want  string
+	}{
+		{"with a limit of zero are none", 0, 0, "[]"},
+		{"are the last ones, ascending", 2, 0, "[4 5]"},
+		{"are all when there are just as many", 5, 0, "[1 2 3 4 5]"},
+		{"are all when there are fewer", 6, 0, "[1 2 3 4 5]"},
+		{"are all with the highest limit there is", ^uint64(0), 0, "[1 2 3 4 5]"},
+		{"come in pages", 4, 3, "[2 3 4][5]"},
+		{"come in pages that end with the list", 4, 2, "[2 3][4 5]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, request := "", registry.PageRequest{Size: c.size}
+			for range 10 {
+				page, err := r.recent("p", c.limit, request)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got += sequencesOf(page.Items)
+				if request.Token = page.NextToken; request.Token == "" {
+					break
+				}
+			}
+			if got != c.want {
+				t.Errorf("pages %s, want %s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestRecentEventsEndWhereTheListBegan(t *testing.T) {
+	r := newRig(t)
+	r.register("p", "")
+	for i := range 4 {
+		r.must(r.do(note("p", fmt.Sprint(i), "")))
+	}
+	first, err := r.recent("p", 3, registry.PageRequest{Size: 2})
+	if err != nil || sequencesOf(first.Items) != "[2 3]" {
+		t.Fatalf("%s (%v)", sequencesOf(first.Items), err)
+	}
+	r.must(r.do(note("p", "5", "")))
+	rest, err := r.recent("p", 3, registry.PageRequest{Token: first.NextToken})
+	if err != nil || sequencesOf(rest.Items) != "[4]" || rest.NextToken != "" {
+		t.Errorf("%s, token %q (%v)", sequencesOf(rest.Items), rest.NextToken, err)
+	}
+}
+
+func TestCountEventsThrough(t *testing.T) {
+	r := newRig(t)
+	r.register("p", "")
+	r.register("q", "")
+	// note is at 1, 3 and 4, the end at 2.
+	r.must(r.do(note("p", "1", "")))
+	r.must(r.do(completion("p", success("1"))))
+	r.must(r.do(note("p", "2", "")))
+	r.must(r.do(note("p", "3", "")))
+	r.must(r.do(note("q", "1", "")))
+	for _, c := range []struct {
+		eventType string
+		through   uint64
+		want      uint64
+	}{
+		{"note", 0, 0}, {"note", 1, 1}, {"note", 2, 1}, {"note", 3, 2}, {"note", 4, 3}, {"note", 5, 3}, {"note", ^uint64(0), 3},
+		{"process.completed", 1, 0}, {"process.completed", 2, 1}, {"process.completed", ^uint64(0), 1},
+		{"process.failed", ^uint64(0), 0}, {"no such type", ^uint64(0), 0}, {"", ^uint64(0), 0},
+	} {
+		for name, m := range map[string]*Machine{"the machine": r.m, "a restored one": restored(t, write(t, r.m.Snapshot()))} {
+			m.Read(func(v View) {
+				if got, err := v.CountEventsThrough("p", c.eventType, c.through); err != nil || got != c.want {
+					t.Errorf("%s counts %d of %q through %d (%v), want %d", name, got, c.eventType, c.through, err, c.want)
+				}
+			})
+		}
+	}
+}
+
 func TestAnUnknownProcessHasNoEvents(t *testing.T) {
 	r := newRig(t)
 	_, err := r.events("none", 0, registry.PageRequest{})
-	if asRefusal(t, err).Code != registry.CodeNotFound {
-		t.Error(err)
+	_, recent := r.recent("none", 0, registry.PageRequest{})
+	var count error
+	r.m.Read(func(v View) { _, count = v.CountEventsThrough("none", "note", 1) })
+	for _, err := range []error{err, recent, count} {
+		if asRefusal(t, err).Code != registry.CodeNotFound {
+			t.Error(err)
+		}
 	}
 }
 

@@ -237,20 +237,17 @@ func (p *process) loadFacts(stored storedProcess) (err error) {
 	r.RegistrationHash = hexHash(stored.Hash)
 	r.CreatedAtMs, r.UpdatedAtMs, r.Life, r.Revision = stored.CreatedAtMs, stored.UpdatedAtMs, stored.Life, stored.Revision
 	if ref := stored.ExternalRef; ref != nil {
-		r.ExternalRef = &registry.ProcessExternalRef{Backend: ref.Backend, ID: ref.ID, Metadata: ref.Metadata}
+		if err := ref.check(); err != nil {
+			return err
+		}
+		p.setExternalRef(*ref)
 	}
 	if r.FirstStarted, err = mapFallible(stored.FirstStarted, storedStarted.load); err != nil {
 		return err
 	}
-	if request := stored.AbandonRequest; request != nil {
-		r.AbandonRequest = &registry.AbandonRequest{RequestedBy: request.RequestedBy, RequestedAtMs: request.RequestedAtMs, Reason: request.Reason}
-	}
-	if wait := stored.Wait; wait != nil {
-		kind, err := waitKinds.word(wait.Kind)
-		if err != nil {
-			return err
-		}
-		r.Wait = &registry.WaitState{Kind: kind, Name: wait.Name, EventType: wait.EventType, Key: wait.Key, Ordinal: wait.Ordinal, SinceMs: wait.SinceMs}
+	r.AbandonRequest = (*registry.AbandonRequest)(stored.AbandonRequest)
+	if r.Wait, err = mapFallible(stored.Wait, storedWait.load); err != nil {
+		return err
 	}
 	held := stored.Lease
 	p.lease = lease{held: held.Held, token: held.Token, fencing: held.Fencing, claimedAtMs: held.ClaimedAtMs, endMs: held.EndMs}

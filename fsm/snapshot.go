@@ -86,27 +86,6 @@ type storedProcess struct {
 	TerminalSequence uint64
 }
 
-type storedExternalRef struct {
-	Backend  string
-	ID       string
-	Metadata []byte
-}
-
-type storedAbandonRequest struct {
-	RequestedBy   string
-	RequestedAtMs uint64
-	Reason        *string
-}
-
-type storedWait struct {
-	Kind      uint8
-	Name      string
-	EventType string
-	Key       string
-	Ordinal   uint64
-	SinceMs   uint64
-}
-
 type storedEvent struct {
 	EventType    string
 	Payload      []byte
@@ -229,21 +208,13 @@ func storeProcess(p *process) storedProcess {
 		Hash: p.hash, CreatedAtMs: r.CreatedAtMs, UpdatedAtMs: r.UpdatedAtMs, Life: r.Life, Revision: r.Revision,
 		EventCount: uint64(len(p.events)),
 	}
-	if ref := r.ExternalRef; ref != nil {
-		out.ExternalRef = &storedExternalRef{Backend: ref.Backend, ID: ref.ID, Metadata: ref.Metadata}
+	if p.ref != nil {
+		ref := storeExternalRef(p.ref.ProcessExternalRef, p.ref.hash)
+		out.ExternalRef = &ref
 	}
-	if started := r.FirstStarted; started != nil {
-		out.FirstStarted = &storedStarted{Owner: storeOwner(started.Owner), StartedAtMs: started.StartedAtMs}
-	}
-	if request := r.AbandonRequest; request != nil {
-		out.AbandonRequest = &storedAbandonRequest{RequestedBy: request.RequestedBy, RequestedAtMs: request.RequestedAtMs, Reason: request.Reason}
-	}
-	if wait := r.Wait; wait != nil {
-		out.Wait = &storedWait{
-			Kind: waitKinds.number(wait.Kind), Name: wait.Name, EventType: wait.EventType,
-			Key: wait.Key, Ordinal: wait.Ordinal, SinceMs: wait.SinceMs,
-		}
-	}
+	out.FirstStarted = mapOptional(r.FirstStarted, storeStarted)
+	out.AbandonRequest = (*storedAbandonRequest)(r.AbandonRequest)
+	out.Wait = mapOptional(r.Wait, storeWait)
 	out.Lease = storedLease{Held: p.lease.held, Token: p.lease.token, Fencing: p.lease.fencing, ClaimedAtMs: p.lease.claimedAtMs, EndMs: p.lease.endMs}
 	if p.lease.held {
 		owner := storeOwner(p.lease.owner)

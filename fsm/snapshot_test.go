@@ -260,6 +260,8 @@ func TestASpoiltSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 		"an event's short hash": {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount = 1 }),
 			frame(t, frameEvent, storedEvent{EventType: "note"})), "payload hash of 0 bytes"},
 		"an unknown wait": {sealed(t, counters, process("p", func(p *storedProcess) { p.Wait = &storedWait{Kind: 7} })), "WaitKind has no number 7"},
+		"an external ref without its hash": {sealed(t, counters, process("p", func(p *storedProcess) { p.ExternalRef = &storedExternalRef{} })),
+			"external ref hash of 0 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := r.hash()
@@ -277,7 +279,7 @@ func TestASpoiltSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 func TestTheFactsOfAProcessComeBackFromASnapshot(t *testing.T) {
 	facts := storedProcess{
 		Registration: registration("p", "").Registration, Hash: make([]byte, 32), CreatedAtMs: 1, UpdatedAtMs: 2, Life: 3, Revision: 4,
-		ExternalRef:    &storedExternalRef{Backend: "b", ID: "x", Metadata: []byte(`{"m": 1}`)},
+		ExternalRef:    &storedExternalRef{Backend: "b", ID: "x", Metadata: []byte(`{"m": 1}`), Hash: make([]byte, 32)},
 		FirstStarted:   &storedStarted{Owner: storeOwner(localOwner()), StartedAtMs: 5},
 		AbandonRequest: &storedAbandonRequest{RequestedBy: "r", RequestedAtMs: 6, Reason: ptr("why")},
 		Wait:           &storedWait{Kind: 1, Name: "n", EventType: "signal.n", Key: "k", Ordinal: 7, SinceMs: 8},

@@ -40,6 +40,8 @@ type process struct {
 	lease  lease
 	// terminal is the event that ended the process, nil while it runs.
 	terminal *event
+	// ref is what the record's external ref points into, nil without one.
+	ref *externalRef
 	// index finds events by replay key. It is shared by all versions of the
 	// row, belongs to the newest, and is rebuilt from the events on restore.
 	index *eventIndex
@@ -53,9 +55,10 @@ type event struct {
 	outputHash []byte
 }
 
-// eventIndex is derived from the events of a row.
-type eventIndex struct {
-	byReplayKey map[string]*event
+// externalRef is a reference with the hash that another one is compared by.
+type externalRef struct {
+	registry.ProcessExternalRef
+	hash []byte
 }
 
 // lease is the lease row of a process. After a release the fencing number

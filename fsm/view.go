@@ -127,39 +127,6 @@ func (v View) ListNonTerminal(request registry.PageRequest) (registry.Page[regis
 	return v.ListProcesses(registry.ProcessListFilter{Status: registry.StatusRunning}, request)
 }
 
-// EventsAfter reads one page of the events behind a sequence, ascending. Spec
-// 5.13, A15.
-func (v View) EventsAfter(id string, after uint64, request registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
-	row, ok := v.state.processes.Get(id)
-	if !ok {
-		return registry.Page[registry.ProcessEvent]{}, unknownProcess(id)
-	}
-	p, err := newPager[registry.ProcessEvent](request, listEvents)
-	if err != nil {
-		return p.page, err
-	}
-	if request.Token != "" {
-		life, sequence, err := parseEventCursor(p.after)
-		if err != nil {
-			return p.page, err
-		}
-		if life != row.record.Life {
-			return p.page, registry.Errorf(registry.CodeLifeEnded, registry.Fields{ProcessID: id},
-				"the page token is of another life of process `%s`, or of another process: list its events from the start", id)
-		}
-		after = sequence
-	}
-	for after < uint64(len(row.events)) {
-		e := row.events[after]
-		if !p.more(eventCursor(row.record.Life, e.Sequence)) {
-			break
-		}
-		p.add(e.ProcessEvent, e.size())
-		after = e.Sequence
-	}
-	return p.page, nil
-}
-
 // size is about what a record takes on the wire.
 func (p *process) size() int {
 	r := &p.record
@@ -173,18 +140,6 @@ func (p *process) size() int {
 	}
 	if out := r.Status.AwaitOutput; out != nil {
 		size += len(out.Value) + len(out.Raw) + len(out.Message) + len(out.Control)
-	}
-	return size
-}
-
-// size is about what an event takes on the wire.
-func (e *event) size() int {
-	size := 128 + len(e.EventType) + len(e.Payload) + len(e.ReplayKey)
-	if t := e.Semantics.Terminal; t != nil {
-		size += len(t.AwaitOutput.Value) + len(t.AwaitOutput.Raw) + len(t.AwaitOutput.Message)
-	}
-	if w := e.Semantics.Wake; w != nil {
-		size += len(w.Input) + len(w.DedupeKey)
 	}
 	return size
 }

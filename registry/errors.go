@@ -205,7 +205,8 @@ type Fields struct {
 	// ExistingHash and NewHash are those of conflicting registrations.
 	ExistingHash string `json:"existing_hash,omitempty"`
 	NewHash      string `json:"new_hash,omitempty"`
-	// Existing and New are conflicting external refs in their JSON form.
+	// Existing and New are conflicting external refs in their JSON form,
+	// without metadata of more than 1 KiB.
 	Existing string `json:"existing,omitempty"`
 	New      string `json:"new,omitempty"`
 	// LeaderID and LeaderAddr name the leader where it is known.

@@ -45,3 +45,12 @@ func RegistrationHash(r ProcessRegistration) (string, error) {
 	digest := sha256.Sum256(e.buf)
 	return hex.EncodeToString(digest[:]), nil
 }
+
+// ExternalRefHash is what decides whether a repeated external ref is the same
+// one: SHA-256 over its JSON form with the metadata canonical. Metadata that is
+// null counts as absent. Spec 2.1, 5.3.
+func ExternalRefHash(r ProcessExternalRef) ([32]byte, error) {
+	e := encoder{buf: make([]byte, 0, 256), canonical: true}
+	r.encode(&e)
+	return sha256.Sum256(e.buf), e.err
+}

@@ -26,3 +26,7 @@ const (
 // each up to the full size of a text, so their number must be small even where
 // the registration has room for many more.
 const MaxSelectorsPerEventType = 128
+
+// MaxEventSequence is the highest sequence that an event can have: each of the
+// four core terminal types may come after MaxEventsPerProcess others.
+const MaxEventSequence = MaxEventsPerProcess + 4

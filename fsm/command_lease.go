@@ -1,0 +1,56 @@
+package fsm
+
+import "github.com/holdfast-registry/holdfast/registry"
+
+// ClaimProcessLease carries a claim and the token that its lease will have if
+// it is granted.
+type ClaimProcessLease struct {
+	ProcessID  string
+	Owner      storedOwner
+	TTLMs      uint64
+	LeaseToken string
+
+	owner registry.LeaseOwnerIdentity
+}
+
+// NewClaimProcessLease makes the command body of a claim.
+func NewClaimProcessLease(processID string, owner registry.LeaseOwnerIdentity, ttlMs uint64, token string) *ClaimProcessLease {
+	return &ClaimProcessLease{ProcessID: processID, Owner: storeOwner(owner), TTLMs: ttlMs, LeaseToken: token}
+}
+
+func (c *ClaimProcessLease) load() (err error) {
+	c.owner, err = c.Owner.load()
+	return err
+}
+
+// RenewProcessLease carries what identifies the caller's lease.
+type RenewProcessLease struct {
+	ProcessID     string
+	OwnerID       string
+	IncarnationID string
+	LeaseToken    string
+	FencingToken  uint64
+	TTLMs         uint64
+}
+
+// NewRenewProcessLease makes the command body of a renewal.
+func NewRenewProcessLease(lease registry.ProcessLease, ttlMs uint64) *RenewProcessLease {
+	return &RenewProcessLease{
+		ProcessID: lease.ProcessID, OwnerID: lease.Owner.OwnerID, IncarnationID: lease.Owner.IncarnationID,
+		LeaseToken: lease.LeaseToken, FencingToken: lease.FencingToken, TTLMs: ttlMs,
+	}
+}
+
+// CompleteProcessLease carries the lease to release.
+type CompleteProcessLease struct {
+	ProcessID  string
+	LeaseToken string
+}
+
+func (*ClaimProcessLease) Kind() Kind    { return KindClaimProcessLease }
+func (*RenewProcessLease) Kind() Kind    { return KindRenewProcessLease }
+func (*CompleteProcessLease) Kind() Kind { return KindCompleteProcessLease }
+
+func (*ClaimProcessLease) version() uint8    { return 1 }
+func (*RenewProcessLease) version() uint8    { return 1 }
+func (*CompleteProcessLease) version() uint8 { return 1 }

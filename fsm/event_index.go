@@ -1,0 +1,63 @@
+package fsm
+
+import (
+	"slices"
+	"strings"
+)
+
+// eventIndex is derived from the events of a row, so that no read has to look
+// through a long log.
+type eventIndex struct {
+	byReplayKey map[string]*event
+	// byType is in the order of the names. A process emits few types, and a map
+	// for each process would be the larger part of its memory.
+	byType []typeSequences
+}
+
+// typeSequences are the sequences of the events of one type, ascending.
+// registry.MaxEventSequence lets them take four bytes.
+type typeSequences struct {
+	eventType string
+	sequences []uint32
+}
+
+// add takes in the newest event.
+func (x *eventIndex) add(e *event) {
+	if e.ReplayKey != "" {
+		if x.byReplayKey == nil {
+			x.byReplayKey = make(map[string]*event)
+		}
+		x.byReplayKey[e.ReplayKey] = e
+	}
+	place, found := x.findType(e.EventType)
+	if !found {
+		x.byType = slices.Insert(x.byType, place, typeSequences{eventType: e.EventType})
+	}
+	x.byType[place].sequences = append(x.byType[place].sequences, uint32(e.Sequence))
+}
+
+func (x *eventIndex) findType(eventType string) (place int, found bool) {
+	return slices.BinarySearchFunc(x.byType, eventType, func(t typeSequences, name string) int { return strings.Compare(t.eventType, name) })
+}
+
+// countThrough counts the events of a type up to and including a sequence.
+func (x *eventIndex) countThrough(eventType string, through uint64) uint64 {
+	place, found := x.findType(eventType)
+	if !found {
+		return 0
+	}
+	sequences := x.byType[place].sequences
+	count, found := slices.BinarySearchFunc(sequences, through, func(s uint32, through uint64) int {
+		switch {
+		case uint64(s) < through:
+			return -1
+		case uint64(s) > through:
+			return 1
+		}
+		return 0
+	})
+	if found {
+		count++
+	}
+	return uint64(count)
+}
