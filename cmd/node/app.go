@@ -49,6 +49,8 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	lookupEnv      func(string) (string, bool)
+	// interactive tells whether somebody can be asked on stdin.
+	interactive func() bool
 	// dial opens the client. It is a field so that tests can put a registry in
 	// memory behind the commands.
 	dial func(addrs []string, timeout time.Duration) (server, error)
@@ -173,7 +175,7 @@ Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another ow
 	root.SetErr(a.stderr)
 	a.bindGlobalFlags(root.PersistentFlags())
 	root.AddCommand(a.devCommand(), a.serveCommand(), a.configCommand(), a.processCommand(), a.eventCommand(),
-		a.leaseCommand(), a.clusterCommand(), a.benchCommand(), a.versionCommand())
+		a.leaseCommand(), a.grantCommand(), a.wakeCommand(), a.sessionCommand(), a.clusterCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }
 
@@ -236,6 +238,16 @@ func one(name string) cobra.PositionalArgs {
 			return wrongUsage(name, "%s needs the %s: %s", cmd.CommandPath(), name, cmd.UseLine())
 		case len(args) > 1:
 			return wrongUsage(name, "%s takes one %s, but got %d arguments", cmd.CommandPath(), name, len(args))
+		}
+		return nil
+	}
+}
+
+// atLeastOne takes one argument or more.
+func atLeastOne(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return wrongUsage(name, "%s needs at least one %s: %s", cmd.CommandPath(), name, cmd.UseLine())
 		}
 		return nil
 	}

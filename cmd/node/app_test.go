@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +87,29 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 		{"lease claim p --owner o --ttl 0s", "--ttl"},
 		{"lease claim p --owner o --ttl 25h", "--ttl"},
 		{"lease renew p --owner o --incarnation i --ttl 1s --lease-token t", "fencing-token"},
+		{"lease claim p --owner o --ttl 1s --pid 0", "--pid"},
+		{"lease claim p --owner o --ttl 1s --pid 4294967295", "--pid"},
+		{"lease reclaim p --owner o --ttl 1s", "pid"},
 		{"lease release p", "lease-token"},
 		{"lease check p", "fencing-token"},
+		{"process wait", "needs a command"},
+		{"process wait set p --signal s", "ordinal"},
+		{"process abandon-request p", "by"},
+		{"process external-ref p --backend b", "ref"},
+		{"process external-ref p --backend b --ref r --metadata {", "--metadata"},
+		{"process prune", "older-than"},
+		{"process prune --older-than -1s", "--older-than"},
+		{"process prune --older-than 7d", "older-than"},
+		{"event recent p --limit -1", "limit"},
+		{"event count p", "type"},
+		{"wake ack p", "sequence"},
+		{"grant add p", "session"},
+		{"grant transfer --from a --to b", "process id"},
+		{"grant transfer p --from a", "to"},
+		{"grant list", "session"},
+		{"grant list --session s --process p", "process"},
+		{"grant list --process p --live", "live"},
+		{"session delete", "session id"},
 		{"cluster status n1", "n1"},
 		{"config", "needs a command"},
 		{"config show --id n1", "data-dir"},
@@ -212,12 +234,13 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	walk((&app{}).rootCommand())
 }
 
-// exampleCalls takes the arguments out of examples, which quote with ' only.
+// exampleCalls takes the arguments out of examples, which quote with ' only and
+// know no variable but the pid.
 func exampleCalls(t *testing.T, example string) [][]string {
 	var calls [][]string
 	for _, line := range strings.Split(strings.ReplaceAll(example, "\\\n", " "), "\n") {
 		var args []string
-		for i, part := range strings.Split(line, "'") {
+		for i, part := range strings.Split(strings.ReplaceAll(line, "$$", strconv.Itoa(os.Getpid())), "'") {
 			if i%2 == 0 {
 				args = append(args, strings.Fields(part)...)
 			} else {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/holdfast-registry/holdfast/cluster"
 	"github.com/holdfast-registry/holdfast/internal/node"
 )
@@ -314,5 +316,41 @@ func TestDevHandsNothingOver(t *testing.T) {
 	d.run("dev", "--base-port", "9321")
 	if handover > 0 {
 		t.Errorf("%d nodes would hand their leadership over", handover)
+	}
+}
+
+// TestReadmeListsEveryCommand compares the README's table with the program.
+func TestReadmeListsEveryCommand(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "\n| Noun | Commands |\n")
+	if !found {
+		t.Fatal("the README has no table of commands")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := map[string]string{}
+	for _, row := range strings.Split(table, "\n") {
+		cells := strings.Split(row, "|")
+		for _, noun := range strings.Split(strings.TrimSpace(cells[1]), ", ") {
+			rows[noun] = cells[2]
+		}
+	}
+	for _, noun := range (&app{}).rootCommand().Commands() {
+		row, listed := rows["`"+noun.Name()+"`"]
+		if !listed {
+			t.Errorf("the README does not list %s", noun.Name())
+		}
+		var walk func(cmd *cobra.Command, words string)
+		walk = func(cmd *cobra.Command, words string) {
+			for _, verb := range cmd.Commands() {
+				walk(verb, strings.TrimSpace(words+" "+verb.Name()))
+			}
+			if words != "" && !cmd.HasSubCommands() && !strings.Contains(row, words+"`") {
+				t.Errorf("the README does not list %s %s", noun.Name(), words)
+			}
+		}
+		walk(noun, "")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 
 	"github.com/spf13/cobra"
 
@@ -12,7 +13,7 @@ func (a *app) eventCommand() *cobra.Command {
 	return noun("event", "Append to the event log of a process, and read it",
 		"Every process has an event log: sequences 1, 2, 3 and so on, append only.",
 		"  holdfast event append hello --type progress --payload '{\"done\":1}'\n  holdfast event list hello",
-		a.eventAppend(), a.eventList())
+		a.eventAppend(), a.eventList(), a.eventRecent(), a.eventCount())
 }
 
 func (a *app) eventAppend() *cobra.Command {
@@ -69,17 +70,62 @@ func (a *app) eventList() *cobra.Command {
 	}
 	cmd.Flags().Uint64Var(&after, "after", 0, "only events with a greater sequence than this `number`")
 	cmd.RunE = a.calls(func(ctx context.Context, s server, args []string) error {
-		events := []registry.ProcessEvent{}
-		list := func(ctx context.Context, page registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
+		events, err := collect(ctx, func(ctx context.Context, page registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
 			return s.EventsAfter(ctx, args[0], after, page)
-		}
-		for event, err := range registry.Each(ctx, list) {
-			if err != nil {
-				return err
-			}
-			events = append(events, event)
+		})
+		if err != nil {
+			return err
 		}
 		return a.showEvents(events)
+	})
+	return cmd
+}
+
+func (a *app) eventRecent() *cobra.Command {
+	var limit uint64
+	cmd := &cobra.Command{
+		Use:     "recent ID",
+		Short:   "List the last events of a process",
+		Long:    "Lists the last events of a process, the newest at the end.",
+		Example: "  holdfast event recent hello\n  holdfast event recent hello --limit 1 --output json",
+		Args:    one("process id"),
+	}
+	cmd.Flags().Uint64Var(&limit, "limit", 10, "at most this `number` of events")
+	cmd.RunE = a.calls(func(ctx context.Context, s server, args []string) error {
+		events, err := collect(ctx, func(ctx context.Context, page registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
+			return s.RecentEvents(ctx, args[0], limit, page)
+		})
+		if err != nil {
+			return err
+		}
+		return a.showEvents(events)
+	})
+	return cmd
+}
+
+func (a *app) eventCount() *cobra.Command {
+	var eventType string
+	var through uint64
+	cmd := &cobra.Command{
+		Use:   "count ID --type TYPE",
+		Short: "Count the events of a type",
+		Long: `Counts the events of one type, all of them or up to and including a sequence. A
+type that never occurred counts 0, declared or not.`,
+		Example: "  holdfast event count hello --type progress\n  holdfast event count hello --type progress --through 10 --output json",
+		Args:    one("process id"),
+	}
+	cmd.Flags().StringVar(&eventType, "type", "", "the event `type`")
+	cmd.Flags().Uint64Var(&through, "through", 0, "only events up to and including this sequence, a `number` (default all)")
+	require(cmd, "type")
+	cmd.RunE = a.calls(func(ctx context.Context, s server, args []string) error {
+		if !cmd.Flags().Changed("through") {
+			through = math.MaxUint64
+		}
+		count, err := s.CountEventsThrough(ctx, args[0], eventType, through)
+		if err != nil {
+			return err
+		}
+		return a.emit(count, func(t *table) { t.line(number(count)) })
 	})
 	return cmd
 }

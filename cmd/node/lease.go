@@ -8,23 +8,28 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-registry/holdfast/client/liveness"
+
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
 func (a *app) leaseCommand() *cobra.Command {
-	return noun("lease", "Claim, renew, release and look at leases",
+	return noun("lease", "Claim, reclaim, renew, release and look at leases",
 		`A lease says who may execute a process now. Every new grant has a greater fencing
 token than all before it; writes that carry the token and fencing token of a
 lease apply only while it is the current one.`,
 		"  holdfast lease claim hello --owner me --ttl 30s\n  holdfast lease get hello",
-		a.leaseClaim(), a.leaseRenew(), a.leaseRelease(), a.leaseGet(), a.leaseCheck())
+		a.leaseClaim(), a.leaseReclaim(), a.leaseRenew(), a.leaseRelease(), a.leaseGet(),
+		a.leaseCheck())
 }
 
-// ownerFlags are the flags that name who wants or holds a lease. The liveness
-// stays opaque: this process ends before anybody could look for it.
+// ownerFlags are the flags that name who wants or holds a lease.
 type ownerFlags struct {
 	owner, incarnation string
 	ttl                time.Duration
+	// pid is the process that the lease is for. It is never this one, which ends
+	// before anybody could look for it; 0 leaves the liveness opaque.
+	pid uint32
 }
 
 func (f *ownerFlags) bind(cmd *cobra.Command, incarnationUsage string) {
@@ -34,8 +39,32 @@ func (f *ownerFlags) bind(cmd *cobra.Command, incarnationUsage string) {
 	require(cmd, "owner", "ttl")
 }
 
+// bindClaimant adds the flags of who wants a lease.
+func (f *ownerFlags) bindClaimant(cmd *cobra.Command) {
+	f.bind(cmd, "the owner's incarnation, an `id`; the same one extends its lease (default random, and shown)")
+	cmd.Flags().Uint32Var(&f.pid, pidFlag, 0, "the process of this host that the lease is for, a `number` such as $$")
+}
+
+const pidFlag = "pid"
+
 func (f *ownerFlags) identity() registry.LeaseOwnerIdentity {
 	return registry.LeaseOwnerIdentity{OwnerID: f.owner, IncarnationID: f.incarnation}
+}
+
+// claimant is the identity of who wants a lease.
+func (f *ownerFlags) claimant(cmd *cobra.Command) (registry.LeaseOwnerIdentity, error) {
+	if !cmd.Flags().Changed("incarnation") {
+		f.incarnation = randomID()
+	}
+	identity := f.identity()
+	if !cmd.Flags().Changed(pidFlag) {
+		return identity, nil
+	}
+	var err error
+	if identity.Liveness, err = liveness.Of(f.pid); err != nil {
+		return identity, wrongUsage("--"+pidFlag, "--%s: %v", pidFlag, err)
+	}
+	return identity, nil
 }
 
 func (a *app) leaseClaim() *cobra.Command {
@@ -45,28 +74,95 @@ func (a *app) leaseClaim() *cobra.Command {
 		Short: "Take the lease of a process",
 		Long: `Takes the lease of a process if it is free, released or expired. The owner that
 already holds it, under the same incarnation, extends it and keeps its fencing
-token. If somebody else holds it, the holder is shown and the exit code is 3.`,
-		Example: "  holdfast lease claim hello --owner me --ttl 30s\n  holdfast lease claim hello --owner me --incarnation i1 --ttl 5m --output json",
-		Args:    one("process id"),
+token. If somebody else holds it, the holder is shown and the exit code is 3.
+
+With --pid the lease also says which process of this host it is for, so that
+others here can take it over as soon as that process has ended: see lease reclaim.`,
+		Example: `  holdfast lease claim hello --owner me --ttl 30s
+  holdfast lease claim hello --owner me --ttl 30s --pid $$
+  holdfast lease claim hello --owner me --incarnation i1 --ttl 5m --output json`,
+		Args: one("process id"),
 	}
-	owner.bind(cmd, "the owner's incarnation, an `id`; the same one extends its lease (default random, and shown)")
+	owner.bindClaimant(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ttl, err := ttlMs(owner.ttl)
 		if err != nil {
 			return err
 		}
-		if !cmd.Flags().Changed("incarnation") {
-			owner.incarnation = randomID()
+		claimant, err := owner.claimant(cmd)
+		if err != nil {
+			return err
 		}
 		return a.calls(func(ctx context.Context, s server, args []string) error {
-			outcome, err := s.ClaimProcessLease(ctx, args[0], owner.identity(), ttl)
+			outcome, err := s.ClaimProcessLease(ctx, args[0], claimant, ttl)
 			if err != nil {
 				return err
 			}
-			return a.showClaim(outcome)
+			return a.showClaim(outcome, "")
 		})(cmd, args)
 	}
 	return cmd
+}
+
+func (a *app) leaseReclaim() *cobra.Command {
+	var owner ownerFlags
+	cmd := &cobra.Command{
+		Use:   "reclaim ID --owner OWNER --ttl TIME --pid PID",
+		Short: "Take over the lease of a holder that has died",
+		Long: `Takes the lease of a process away from a holder whose own process has ended, before
+the lease does. That can be seen only where the holder ran: on the same host, in
+the same container and since the same boot, and only if it claimed with --pid or
+through the Go client. Every other holder keeps its lease: it is shown, with the
+reason, and the exit code is 3. A lease that nobody holds is claimed.
+
+The lease is for the process that --pid names, so that it can be taken over in
+turn.`,
+		Example: "  holdfast lease reclaim hello --owner me --ttl 30s --pid $$",
+		Args:    one("process id"),
+	}
+	owner.bindClaimant(cmd)
+	require(cmd, pidFlag)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ttl, err := ttlMs(owner.ttl)
+		if err != nil {
+			return err
+		}
+		claimant, err := owner.claimant(cmd)
+		if err != nil {
+			return err
+		}
+		return a.calls(func(ctx context.Context, s server, args []string) error {
+			return a.reclaim(ctx, s, args[0], claimant, ttl)
+		})(cmd, args)
+	}
+	return cmd
+}
+
+// reclaim looks at the holder and takes its lease if it is dead. It is the
+// server that decides whether anybody holds it, so it is asked in any case.
+func (a *app) reclaim(ctx context.Context, s server, process string, claimant registry.LeaseOwnerIdentity, ttlMs uint64) error {
+	observed, err := s.GetProcessLease(ctx, process)
+	if err != nil {
+		return err
+	}
+	// The own lease, after an answer that was lost, is given again by a claim.
+	if observed == nil || observed.Owner.SameIncarnation(claimant) {
+		outcome, err := s.ClaimProcessLease(ctx, process, claimant, ttlMs)
+		if err != nil {
+			return err
+		}
+		return a.showClaim(outcome, "")
+	}
+	judged := liveness.Judge(observed.Owner.Liveness, claimant.Liveness)
+	outcome, err := s.ReclaimProcessLease(ctx, process, claimant, *observed, judged.Verdict, ttlMs)
+	if err != nil {
+		return err
+	}
+	reason := judged.Reason
+	if judged.Verdict == registry.VerdictDead {
+		reason = "somebody else was faster"
+	}
+	return a.showClaim(outcome, reason)
 }
 
 // randomID is 128 random bits as text.
@@ -167,11 +263,13 @@ not known, show none.`,
 }
 
 // showClaim writes the answer to a claim, and sets the exit code of a busy one.
-func (a *app) showClaim(outcome registry.ProcessLeaseClaimOutcome) error {
+// The reason is why the holder keeps its lease, if anybody asked.
+func (a *app) showClaim(outcome registry.ProcessLeaseClaimOutcome, reason string) error {
 	err := a.emit(outcome, func(t *table) {
 		if outcome.Busy != nil {
 			t.line("busy: the lease is held by")
 			leaseRows(t, outcome.Busy)
+			t.fact("not dead", reason)
 			return
 		}
 		leaseRows(t, outcome.Acquired)

@@ -1,6 +1,7 @@
 // Command holdfast is the one binary of Holdfast: a development cluster in one
 // process (dev), one production node (serve), and everything that a person does
-// by hand with a running cluster (process, event, lease, cluster).
+// by hand with a running cluster (process, event, lease, grant, wake, session,
+// cluster).
 //
 // Exit codes: 0 done; 1 an error; 2 wrong usage; 3 the lease is held by
 // somebody else; 4 the lease, or the fencing token that was asked about, is not
@@ -41,6 +42,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		stdout:    stdout,
 		stderr:    stderr,
 		lookupEnv: os.LookupEnv,
+		interactive: func() bool {
+			file, ok := stdin.(*os.File)
+			return ok && isTerminal(file)
+		},
 		dial:      dialClient,
 		startNode: startNode,
 	}

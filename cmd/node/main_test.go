@@ -20,6 +20,8 @@ type desk struct {
 	t     *testing.T
 	nowMs uint64
 	env   map[string]string
+	// unattended commands have nobody to ask.
+	unattended bool
 	// dialed and timeout are what the last command asked the client for.
 	dialed  []string
 	timeout time.Duration
@@ -60,6 +62,7 @@ func (d *desk) runWith(stdin string, args ...string) outcome {
 			value, ok := d.env[name]
 			return value, ok
 		},
+		interactive: func() bool { return !d.unattended },
 		dial: func(addrs []string, timeout time.Duration) (server, error) {
 			d.dialed, d.timeout, d.opened = addrs, timeout, d.opened+1
 			return d, nil

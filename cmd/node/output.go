@@ -102,6 +102,34 @@ func atTime(epochMs uint64) string {
 	return time.UnixMilli(int64(epochMs)).UTC().Format("2006-01-02 15:04:05.000 UTC")
 }
 
+// text is a text that may be missing.
+func text(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return *value
+}
+
+// dash stands for a text that is missing in a column.
+func dash(value *string) string {
+	if text(value) == "" {
+		return "-"
+	}
+	return *value
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "s"):
+		return strconv.Itoa(n) + " " + noun + "es"
+	default:
+		return strconv.Itoa(n) + " " + noun + "s"
+	}
+}
+
 func number(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // errorObject is an error as programs read it.
@@ -140,9 +168,12 @@ func (a *app) report(err error, asJSON bool) {
 // nextStep says what to do about a refusal; empty when its message says it all.
 func (a *app) nextStep(e *registry.Error) string {
 	call := func(command string) string { return a.program + " " + command }
-	process := e.Fields.ProcessID
+	process, session := e.Fields.ProcessID, e.Fields.SessionID
 	if process == "" {
 		process = "ID"
+	}
+	if session == "" {
+		session = "SESSION"
 	}
 	switch e.Code {
 	case registry.CodeNotFound:
@@ -165,9 +196,14 @@ func (a *app) nextStep(e *registry.Error) string {
 		return "nothing was done. Asked: " + strings.Join(a.addrs, ", ") + ". Is a majority of the nodes running? Name others with --addrs or HOLDFAST_ADDRS."
 	case registry.CodeOverloaded:
 		return "nothing was done; try again"
+	case registry.CodeNotGranted:
+		return "nothing was moved; what the session holds: " + call("grant list --session "+session)
 	case registry.CodeOutcomeUnknown:
 		return "it may or may not have happened: look before you repeat it"
-	default:
+	case registry.CodeInvalidArgument:
+		// The message says what is wrong with which argument.
 		return ""
+	default:
+		return e.Code.Info().Remedy
 	}
 }

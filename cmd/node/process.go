@@ -11,11 +11,12 @@ import (
 )
 
 func (a *app) processCommand() *cobra.Command {
-	return noun("process", "Register processes, look at them and end them",
+	return noun("process", "Register processes, look at them, end them and delete old ones",
 		"A process is a durable background activity: an agent run, a job, a tool call.",
 		`  holdfast process register --id hello --disposition rerunnable --input '{"type":"external"}'
   holdfast process list --status any`,
-		a.processRegister(), a.processGet(), a.processList(), a.processStarted(), a.processCancel(), a.processComplete())
+		a.processRegister(), a.processGet(), a.processList(), a.processStarted(), a.processCancel(), a.processComplete(),
+		a.processWait(), a.processAbandonRequest(), a.processExternalRef(), a.processPrune())
 }
 
 func (a *app) processRegister() *cobra.Command {
@@ -357,11 +358,7 @@ func (a *app) showRecords(records []registry.ProcessRecord) error {
 		}
 		t.row("ID", "STATUS", "DISPOSITION", "KIND", "LABEL", "UPDATED")
 		for _, r := range records {
-			label := "-"
-			if r.Identity.Label != nil {
-				label = *r.Identity.Label
-			}
-			t.row(r.ID, string(r.Status.State), string(r.Disposition), r.Identity.Kind, label, atTime(r.UpdatedAtMs))
+			t.row(r.ID, string(r.Status.State), string(r.Disposition), r.Identity.Kind, dash(r.Identity.Label), atTime(r.UpdatedAtMs))
 		}
 	})
 }
