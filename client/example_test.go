@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-registry/holdfast/client"
 	"github.com/holdfast-registry/holdfast/registry"
+	"github.com/holdfast-registry/holdfast/registry/memory"
 )
 
 // A worker takes the lease of a process, appends an event under its fence and
@@ -68,4 +69,30 @@ func Example() {
 		}
 		fmt.Println(record.ID, record.Status.State)
 	}
+}
+
+// Where an owner can be seen to have died, its work is taken over at once. The
+// same code runs on a cluster; here it is the registry in memory.
+func ExampleClaimOrReclaim() {
+	ctx, r := context.Background(), memory.New()
+	input := registry.ProcessInput{Kind: registry.InputExternal}
+	if _, err := r.RegisterProcess(ctx, registry.ProcessRegistration{
+		ID: "job-1", Input: input, Disposition: registry.Rerunnable, Identity: registry.DeriveIdentity(input)}); err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range []string{"worker-1", "worker-2"} {
+		outcome, err := client.ClaimOrReclaim(ctx, r, "job-1", client.LocalOwner(name), 30_000)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if outcome.Busy != nil {
+			// Both run in this very process, so the holder is alive.
+			fmt.Println(name, "leaves it to", outcome.Busy.Owner.OwnerID)
+			continue
+		}
+		fmt.Println(name, "has fencing token", outcome.Acquired.FencingToken)
+	}
+	// Output:
+	// worker-1 has fencing token 1
+	// worker-2 leaves it to worker-1
 }
