@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -28,12 +29,17 @@ const (
 // Node is one node of a cluster. Its methods are safe for concurrent use; those
 // that signal fail when the process is not running.
 type Node struct {
-	ID, Addr, HTTPAddr, DataDir string
+	ID, DataDir string
+	// Addr is where others reach the node, Bind where it listens: the two differ
+	// when something stands in front of it.
+	Addr, Bind, HTTPAddr string
 
-	binary, peers string
-	logPath       string
-	stderr        io.Writer
-	env           []string
+	binary  string
+	logPath string
+	stderr  io.Writer
+	env     []string
+	// enter are the words before the command, args further flags.
+	enter, args []string
 
 	mu      sync.Mutex
 	current *running
@@ -57,11 +63,13 @@ func (n *Node) Start() error {
 		return fmt.Errorf("node %s is already running", n.ID)
 	}
 	r := &running{ended: make(chan struct{})}
-	r.command = exec.Command(n.binary, "serve", "--id", n.ID, "--data-dir", n.DataDir,
-		"--addr", n.Addr, "--http-addr", n.HTTPAddr, "--peers", n.peers)
+	words := append(slices.Clone(n.enter), n.binary, "serve", "--id", n.ID, "--data-dir", n.DataDir,
+		"--addr", n.Bind, "--http-addr", n.HTTPAddr)
+	words = append(words, n.args...)
+	r.command = exec.Command(words[0], words[1:]...)
 	r.command.Env = append(cleanEnv(), n.env...)
 	// Not in the folder of whoever calls: a node must not depend on it.
-	r.command.Dir = filepath.Dir(n.DataDir)
+	r.command.Dir = filepath.Dir(n.logPath)
 	if n.stderr != nil {
 		r.command.Stderr = n.stderr
 	} else {
