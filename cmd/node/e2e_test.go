@@ -84,8 +84,7 @@ func (s *site) check(err error) {
 func (s *site) run(args ...string) outcome {
 	s.t.Helper()
 	var stdout, stderr bytes.Buffer
-	command := exec.CommandContext(s.t.Context(), binary, args...)
-	command.Env = append(os.Environ(), "HOLDFAST_ADDRS="+strings.Join(s.cluster.Addrs(), ","), "HOLDFAST_OUTPUT=json")
+	command := s.command(args...)
 	command.Stdout, command.Stderr = &stdout, &stderr
 	err := command.Run()
 	var exit *exec.ExitError
@@ -93,6 +92,13 @@ func (s *site) run(args ...string) outcome {
 		s.t.Fatal(err)
 	}
 	return outcome{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// command is a call of the program with JSON output.
+func (s *site) command(args ...string) *exec.Cmd {
+	command := exec.CommandContext(s.t.Context(), binary, args...)
+	command.Env = append(os.Environ(), "HOLDFAST_ADDRS="+strings.Join(s.cluster.Addrs(), ","), "HOLDFAST_OUTPUT=json")
+	return command
 }
 
 func (s *site) must(args ...string) string {
