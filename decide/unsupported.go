@@ -20,38 +20,6 @@ func (unsupported) WakeEventsAfter(context.Context, string, uint64, registry.Pag
 
 func (unsupported) AckWake(context.Context, string, uint64) error { return notOffered("AckWake") }
 
-func (unsupported) GrantHandle(context.Context, registry.SessionScope, string, registry.ProcessHandleDescriptor) (registry.ProcessHandleGrant, error) {
-	return registry.ProcessHandleGrant{}, notOffered("GrantHandle")
-}
-
-func (unsupported) RevokeHandle(context.Context, registry.SessionScope, string) error {
-	return notOffered("RevokeHandle")
-}
-
-func (unsupported) TransferHandleGrants(context.Context, registry.SessionScope, registry.SessionScope, []string) error {
-	return notOffered("TransferHandleGrants")
-}
-
-func (unsupported) ListHandleGrants(context.Context, registry.SessionScope, registry.PageRequest) (registry.Page[registry.ProcessHandleGrantEntry], error) {
-	return registry.Page[registry.ProcessHandleGrantEntry]{}, notOffered("ListHandleGrants")
-}
-
-func (unsupported) ListLiveHandleGrants(context.Context, registry.SessionScope, registry.PageRequest) (registry.Page[registry.ProcessHandleGrantEntry], error) {
-	return registry.Page[registry.ProcessHandleGrantEntry]{}, notOffered("ListLiveHandleGrants")
-}
-
-func (unsupported) HasHandleGrant(context.Context, registry.SessionScope, string) (bool, error) {
-	return false, notOffered("HasHandleGrant")
-}
-
-func (unsupported) HandleGrantsForProcess(context.Context, string, registry.PageRequest) (registry.Page[registry.ProcessHandleGrant], error) {
-	return registry.Page[registry.ProcessHandleGrant]{}, notOffered("HandleGrantsForProcess")
-}
-
-func (unsupported) DeleteSessionProcessState(context.Context, string) (registry.ProcessSessionDeleteReport, error) {
-	return registry.ProcessSessionDeleteReport{}, notOffered("DeleteSessionProcessState")
-}
-
 func (unsupported) ReclaimProcessLease(context.Context, string, registry.LeaseOwnerIdentity, registry.ProcessLease, registry.HolderVerdict, uint64) (registry.ProcessLeaseClaimOutcome, error) {
 	return registry.ProcessLeaseClaimOutcome{}, notOffered("ReclaimProcessLease")
 }

@@ -28,6 +28,8 @@ type Result struct {
 	// holder if Busy.
 	Lease *registry.ProcessLease
 	Busy  bool
+	// DeletedSession is the report of DeleteSessionProcessState.
+	DeletedSession *registry.ProcessSessionDeleteReport
 }
 
 // EntryResult is the answer to a whole entry.
@@ -123,6 +125,14 @@ func (s *state) apply(c Command) Result {
 		return s.applyClearProcessWait(c, body)
 	case *AppendEvent:
 		return s.applyAppendEvent(c, body)
+	case *GrantHandle:
+		return s.applyGrantHandle(body)
+	case *RevokeHandle:
+		return s.applyRevokeHandle(body)
+	case *TransferHandleGrants:
+		return s.applyTransferHandleGrants(body)
+	case *DeleteSessionProcessState:
+		return s.applyDeleteSessionProcessState(body)
 	case *ClaimProcessLease:
 		return s.applyClaimProcessLease(body)
 	case *RenewProcessLease:

@@ -3,6 +3,7 @@ package fsm
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 )
 
@@ -74,6 +75,7 @@ func (s *state) checkConsistency() error {
 	if live != s.liveLeases {
 		fail("%d live leases, counted %d", live, s.liveLeases)
 	}
+	s.checkGrants(fail)
 	want := Counts{Processes: s.processes.Len(), Running: running, HeldLeases: held, LiveLeases: live}
 	if got := (View{s}).Counts(); got != want {
 		fail("counts %+v, there are %+v", got, want)
@@ -122,5 +124,28 @@ func (s *state) checkEventIndex(p *process, fail func(string, ...any)) {
 	}
 	if !reflect.DeepEqual(again.byType, p.index.byType) {
 		fail("%q: sequences by type %v, want %v", p.record.ID, p.index.byType, again.byType)
+	}
+}
+
+// checkGrants holds the grants by process and the counts of the sessions
+// against the grants by scope.
+func (s *state) checkGrants(fail func(string, ...any)) {
+	t := &s.grants
+	counts := map[string]int{}
+	t.byScope.Scan(func(g *grant) bool {
+		counts[g.scope.SessionID]++
+		if _, ok := s.processes.Get(g.processID); !ok {
+			fail("%v holds %q, which there is not", g.scope, g.processID)
+		}
+		if same, _ := t.byProcess.Get(g); same != g {
+			fail("%v holds %q, and the process does not know", g.scope, g.processID)
+		}
+		return true
+	})
+	if t.byProcess.Len() != t.byScope.Len() {
+		fail("%d grants, %d by process", t.byScope.Len(), t.byProcess.Len())
+	}
+	if !maps.Equal(counts, t.ofSession) {
+		fail("grants of sessions %v, counted %v", counts, t.ofSession)
 	}
 }

@@ -65,10 +65,12 @@ func FuzzDecodeEntry(f *testing.F) {
 // FuzzReadSnapshot: no bytes make it panic, and what restores is written as a
 // snapshot that restores to the same state.
 func FuzzReadSnapshot(f *testing.F) {
-	file := write(f, goldenState(f).m.Snapshot())
-	frames := framesOf(f, file)
-	f.Add(false, file)
-	f.Add(true, frames[:len(frames)-frameHeaderBytes-endFrameBytes])
+	for _, golden := range goldenSnapshots {
+		file := write(f, golden.make(f).m.Snapshot())
+		frames := framesOf(f, file)
+		f.Add(false, file)
+		f.Add(true, frames[:len(frames)-frameHeaderBytes-endFrameBytes])
+	}
 	f.Add(true, frame(f, frameCounters, storedCounters{}))
 	f.Add(true, append(frame(f, frameCounters, storedCounters{}), 3, 0xff, 0xff, 0xff, 0))
 	f.Fuzz(func(t *testing.T, framed bool, data []byte) {
@@ -137,7 +139,10 @@ func TestGoldenFilesAreAllRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{"snapshot-v1.hex": true}
+	want := map[string]bool{}
+	for _, golden := range goldenSnapshots {
+		want[golden.name+".hex"] = true
+	}
 	for _, g := range goldenEntries() {
 		want[g.name+".hex"] = true
 	}

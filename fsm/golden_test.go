@@ -92,6 +92,12 @@ func goldenEntries() []goldenEntry {
 		single("request-process-abandon-bare", NewRequestProcessAbandon("p", registry.AbandonRequest{RequestedBy: "r"})),
 		single("set-process-wait", NewSetProcessWait("p", signalWait("go", 1<<40))),
 		single("clear-process-wait", &ClearProcessWait{ProcessID: "p"}),
+		single("grant-handle", NewGrantHandle(scope("s", "f"), "p", registry.ProcessHandleDescriptor{Kind: ptr("job"), Label: ptr("label")})),
+		single("grant-handle-bare", NewGrantHandle(scope("s", ""), "p", registry.ProcessHandleDescriptor{})),
+		single("revoke-handle", NewRevokeHandle(scope("s", "f"), "p")),
+		single("transfer-handle-grants", NewTransferHandleGrants(scope("s", "f"), scope("t", ""), []string{"q", "p"})),
+		single("transfer-handle-grants-none", NewTransferHandleGrants(scope("s", ""), scope("t", ""), []string{})),
+		single("delete-session-process-state", &DeleteSessionProcessState{SessionID: "s"}),
 		single("claim-process-lease", NewClaimProcessLease("p", localOwner(), 30_000, "token")),
 		single("claim-process-lease-opaque", NewClaimProcessLease("p", owner("w", "1"), 0, "token")),
 		single("renew-process-lease", NewRenewProcessLease(registry.ProcessLease{

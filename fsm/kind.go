@@ -42,13 +42,13 @@ const (
 	// KindAckWake (reserved) is AckWake, spec 5.24.
 	KindAckWake Kind = 33
 
-	// KindGrantHandle (reserved) is GrantHandle, spec 5.4.
+	// KindGrantHandle is GrantHandle, spec 5.4.
 	KindGrantHandle Kind = 48
-	// KindRevokeHandle (reserved) is RevokeHandle, spec 5.5.
+	// KindRevokeHandle is RevokeHandle, spec 5.5.
 	KindRevokeHandle Kind = 49
-	// KindTransferHandleGrants (reserved) is TransferHandleGrants, spec 5.6.
+	// KindTransferHandleGrants is TransferHandleGrants, spec 5.6.
 	KindTransferHandleGrants Kind = 50
-	// KindDeleteSessionProcessState (reserved) is DeleteSessionProcessState, spec 5.11.
+	// KindDeleteSessionProcessState is DeleteSessionProcessState, spec 5.11.
 	KindDeleteSessionProcessState Kind = 51
 
 	// KindClaimProcessLease is ClaimProcessLease, spec 5.26.
@@ -110,6 +110,14 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(ClearProcessWait)
 	case KindAppendEvent:
 		return new(AppendEvent)
+	case KindGrantHandle:
+		return new(GrantHandle)
+	case KindRevokeHandle:
+		return new(RevokeHandle)
+	case KindTransferHandleGrants:
+		return new(TransferHandleGrants)
+	case KindDeleteSessionProcessState:
+		return new(DeleteSessionProcessState)
 	case KindClaimProcessLease:
 		return new(ClaimProcessLease)
 	case KindRenewProcessLease:

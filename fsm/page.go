@@ -10,9 +10,12 @@ import (
 // The lists that page tokens belong to. The number is part of the token, so
 // that a token of one list is refused by another.
 const (
-	listProcesses    byte = 1
-	listEvents       byte = 2
-	listRecentEvents byte = 3
+	listProcesses        byte = 1
+	listEvents           byte = 2
+	listRecentEvents     byte = 3
+	listHandleGrants     byte = 5
+	listLiveHandleGrants byte = 6
+	listProcessGrants    byte = 7
 )
 
 // pageTokenFormat is the first byte of a token.

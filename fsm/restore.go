@@ -148,6 +148,8 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 		return l.loadProcess(payload)
 	case frameEvent:
 		return l.loadEvent(payload)
+	case frameGrant:
+		return l.loadGrant(payload)
 	default:
 		return fmt.Errorf("unknown frame type %d", frame)
 	}
@@ -156,6 +158,9 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 func (l *stateLoader) loadProcess(payload []byte) error {
 	if err := l.finishRow(); err != nil {
 		return err
+	}
+	if l.state.grants.byScope.Len() > 0 {
+		return errors.New("a process behind the grants")
 	}
 	var stored storedProcess
 	if err := decodeMsgpack(payload, &stored); err != nil {
@@ -203,6 +208,28 @@ func (l *stateLoader) loadEvent(payload []byte) error {
 	}
 	l.row.append(e)
 	l.missing--
+	return nil
+}
+
+func (l *stateLoader) loadGrant(payload []byte) error {
+	if err := l.finishRow(); err != nil {
+		return err
+	}
+	var stored storedGrant
+	if err := decodeMsgpack(payload, &stored); err != nil {
+		return err
+	}
+	g := stored.load()
+	row, ok := l.state.processes.Get(g.processID)
+	if !ok {
+		return fmt.Errorf("a grant of the process %q, which there is not", g.processID)
+	}
+	table := &l.state.grants
+	if last, ok := table.byScope.Max(); ok && !table.byScope.Less(last, g) {
+		return fmt.Errorf("the grant of process %q to %q comes twice or out of order", g.processID, g.scope.ScopeID())
+	}
+	g.processID = row.record.ID
+	table.put(g)
 	return nil
 }
 

@@ -20,7 +20,8 @@ import (
 //	2     snapshot version, 1
 //	…     one zstd stream of frames, in this order: one counters frame, the
 //	      members by node id, then for every process by id its process frame
-//	      and its event frames by sequence, last the end frame
+//	      and its event frames by sequence, the grants by session id, frame id
+//	      and process id, last the end frame
 //
 //	frame
 //	1     frame type, zero is invalid
@@ -37,6 +38,7 @@ const (
 	frameMember   byte = 2
 	frameProcess  byte = 3
 	frameEvent    byte = 4
+	frameGrant    byte = 5
 	frameEnd      byte = 255
 )
 
@@ -191,6 +193,13 @@ func (s *frozen) writeFrames(f *frameWriter) (err error) {
 			}
 		}
 		return true
+	})
+	if err != nil {
+		return err
+	}
+	s.grants.Scan(func(g *grant) bool {
+		err = f.write(frameGrant, storeGrant(g))
+		return err == nil
 	})
 	if err != nil {
 		return err

@@ -14,8 +14,28 @@ import (
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
-// goldenHash is the hash of the state in testdata/golden/snapshot-v1.hex.
-const goldenHash = "40beea2bca3e83ecab4bd40ada3a6160ab9ce157f27e7db62256c792a5898151"
+// goldenSnapshots are the states in testdata/golden, with their hashes.
+var goldenSnapshots = []struct {
+	name string
+	make func(testing.TB) *rig
+	hash string
+}{
+	{"snapshot-v1", goldenState, "40beea2bca3e83ecab4bd40ada3a6160ab9ce157f27e7db62256c792a5898151"},
+	{"snapshot-v1-grants", grantedState, "46edd9d5650a7a3db49ddb84fcea467f13b26cacdedd77e954d171e115225cc9"},
+}
+
+// grantedState is the golden state with every sort of grant and fact in it.
+func grantedState(t testing.TB) *rig {
+	r := goldenState(t)
+	r.must(r.do(externalRefOf("fresh", registry.ProcessExternalRef{Backend: "b", ID: "x", Metadata: registry.JSON(`{"m": 1}`)})))
+	r.must(r.do(NewRequestProcessAbandon("fresh", registry.AbandonRequest{RequestedBy: "r", RequestedAtMs: 6, Reason: ptr("why")})))
+	r.must(r.do(NewSetProcessWait("fresh", signalWait("go", 7))))
+	r.must(r.do(NewGrantHandle(scope("a/frame:b", ""), "p", registry.ProcessHandleDescriptor{})))
+	r.must(r.do(NewGrantHandle(scope("a", "b"), "p", registry.ProcessHandleDescriptor{Kind: ptr("job"), Label: ptr("label")})))
+	r.must(r.do(NewGrantHandle(scope("a", "b"), "abandoned", registry.ProcessHandleDescriptor{Kind: ptr("")})))
+	r.must(r.do(NewGrantHandle(scope("a", ""), "fresh", registry.ProcessHandleDescriptor{Label: ptr("later")})))
+	return r
+}
 
 // goldenState has a row of every sort in it.
 func goldenState(t testing.TB) *rig {
@@ -64,19 +84,26 @@ func restored(t testing.TB, file []byte) *Machine {
 	return m
 }
 
-func TestTheGoldenSnapshotRestoresForEver(t *testing.T) {
-	r := goldenState(t)
-	file := goldenFile(t, "snapshot-v1", write(t, r.m.Snapshot()))
-	m := restored(t, file)
-	hash, err := m.Snapshot().Hash()
-	if err != nil || hash != goldenHash {
-		t.Errorf("the restored state has the hash %s (%v), want %s", hash, err, goldenHash)
+func TestTheGoldenSnapshotsRestoreForEver(t *testing.T) {
+	for _, golden := range goldenSnapshots {
+		t.Run(golden.name, func(t *testing.T) {
+			r := golden.make(t)
+			m := restored(t, goldenFile(t, golden.name, write(t, r.m.Snapshot())))
+			hash, err := m.Snapshot().Hash()
+			if err != nil || hash != golden.hash {
+				t.Errorf("the restored state has the hash %s (%v), want %s", hash, err, golden.hash)
+			}
+			if r.hash() != golden.hash {
+				t.Errorf("the same entries make a state with the hash %s, want %s", r.hash(), golden.hash)
+			}
+			checkGoldenState(t, r, m)
+		})
 	}
-	if r.hash() != goldenHash {
-		t.Errorf("the same entries make a state with the hash %s, want %s", r.hash(), goldenHash)
-	}
+}
+
+func checkGoldenState(t *testing.T, r *rig, m *Machine) {
 	m.Read(func(v View) {
-		if p := v.Position(); p.Fencing != 2 || p.ClusterID != "c1" || p.Index != r.index+1 {
+		if p := v.Position(); p.Fencing != 2 || p.ClusterID != "c1" || p.Index < r.index {
 			t.Errorf("position %+v", p)
 		}
 		if lease := v.Lease("p"); lease == nil || lease.LeaseToken != "token" || lease.Owner != localOwner() {
@@ -91,13 +118,36 @@ func TestTheGoldenSnapshotRestoresForEver(t *testing.T) {
 	})
 }
 
+func TestGrantsComeBackFromASnapshot(t *testing.T) {
+	r := grantedState(t)
+	other := &rig{t: t, m: restored(t, write(t, r.m.Snapshot()))}
+	for _, s := range []registry.SessionScope{scope("a", ""), scope("a", "b"), scope("a/frame:b", "")} {
+		list := func(r *rig) (page registry.Page[registry.ProcessHandleGrantEntry]) {
+			r.m.Read(func(v View) { page, _ = v.ListHandleGrants(s, registry.PageRequest{}) })
+			return page
+		}
+		got, want := list(other), list(r)
+		if len(got.Items) == 0 || len(got.Items) != len(want.Items) {
+			t.Fatalf("%v holds %d of %d", s, len(got.Items), len(want.Items))
+		}
+		for i := range want.Items {
+			if a, b := dumpJSON(got.Items[i]), dumpJSON(want.Items[i]); a != b {
+				t.Errorf("%s\nwant %s", a, b)
+			}
+		}
+	}
+}
+
 func TestARestoredMachineAnswersAsTheOther(t *testing.T) {
-	r := goldenState(t)
+	r := grantedState(t)
 	other := &rig{t: t, m: restored(t, write(t, r.m.Snapshot())), index: r.index, term: r.term, stamp: r.stamp}
 	for i, body := range []Body{
 		note("p", `{"n": 2}`, "note key"), note("p", `{"n": 3}`, "note key"), note("p", `{"n": 3}`, "other"), claim("p", 1, "x"), claim("fresh", 1, "x"),
 		claim("released", 1, "y"), completion("abandoned", success("1")), registration("fresh", ""), registration("fresh", "required"),
 		&RecordMember{Member: Member{"n2", "lost"}}, &RecordMember{Member: Member{"n2", "i2"}}, started("p", "someone"),
+		externalRefOf("fresh", registry.ProcessExternalRef{Backend: "b", ID: "y"}), NewSetProcessWait("fresh", signalWait("go", 8)),
+		NewTransferHandleGrants(scope("a", "b"), scope("c", ""), []string{"p", "abandoned"}), &DeleteSessionProcessState{SessionID: "a"},
+		&DeleteSessionProcessState{SessionID: "s"},
 	} {
 		a, b := r.do(body), other.do(body)
 		if got, want := dumpResult(a), dumpResult(b); got != want {
@@ -123,6 +173,9 @@ func dumpResult(r Result) string {
 	if r.Lease != nil {
 		out.WriteString(dumpJSON(*r.Lease))
 	}
+	if r.DeletedSession != nil {
+		out.WriteString(dumpJSON(*r.DeletedSession))
+	}
 	return out.String()
 }
 
@@ -134,6 +187,7 @@ func TestASnapshotStaysAsItWas(t *testing.T) {
 	r.must(r.do(note("fresh", `1`, "")))
 	r.must(r.do(note("p", `1`, "")))
 	r.must(r.do(claim("released", 1, "x")))
+	r.must(r.do(grantTo(scope("s", ""), "p", "x")))
 	r.register("new", "")
 	if hash, err := snapshot.Hash(); err != nil || hash != before || snapshot.Index() != index {
 		t.Errorf("the frozen state changed from %s to %s (%v)", before, hash, err)
@@ -221,6 +275,9 @@ func TestASpoiltSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 		}
 		return frame(t, frameProcess, p)
 	}
+	held := func(session, in, id string) []byte {
+		return frame(t, frameGrant, storedGrant{Scope: storedScope{SessionID: session, AgentFrameID: in}, ProcessID: id})
+	}
 	plain := frame(t, frameEvent, storedEvent{EventType: "note", Payload: []byte("1"), PayloadHash: make([]byte, 32)})
 	for name, c := range map[string]struct {
 		file   []byte
@@ -262,6 +319,13 @@ func TestASpoiltSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 		"an unknown wait": {sealed(t, counters, process("p", func(p *storedProcess) { p.Wait = &storedWait{Kind: 7} })), "WaitKind has no number 7"},
 		"an external ref without its hash": {sealed(t, counters, process("p", func(p *storedProcess) { p.ExternalRef = &storedExternalRef{} })),
 			"external ref hash of 0 bytes"},
+		"a grant of nobody":           {sealed(t, counters, process("p", nil), held("s", "", "q")), "which there is not"},
+		"a grant twice":               {sealed(t, counters, process("p", nil), held("s", "", "p"), held("s", "", "p")), "twice or out of order"},
+		"grants out of order":         {sealed(t, counters, process("p", nil), held("s", "f", "p"), held("s", "", "p")), "twice or out of order"},
+		"a process behind the grants": {sealed(t, counters, process("p", nil), held("s", "", "p"), process("q", nil)), "behind the grants"},
+		"an event behind the grants":  {sealed(t, counters, process("p", nil), held("s", "", "p"), plain), "belongs to no process"},
+		"a grant before the last event": {sealed(t, counters, process("p", func(p *storedProcess) { p.EventCount = 1 }), held("s", "", "p"), plain),
+			"lacks 1 events"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := r.hash()
@@ -299,7 +363,7 @@ func TestTheFactsOfAProcessComeBackFromASnapshot(t *testing.T) {
 }
 
 func TestTheHashIsThatOfTheFrames(t *testing.T) {
-	r := goldenState(t)
+	r := grantedState(t)
 	sum := sha256.Sum256(framesOf(t, write(t, r.m.Snapshot())))
 	if r.hash() != hex.EncodeToString(sum[:]) {
 		t.Error("the hash is of something else")
@@ -317,7 +381,7 @@ func (w *brokenWriter) Write(p []byte) (int, error) {
 }
 
 func TestASnapshotThatCannotBeWrittenIsAnError(t *testing.T) {
-	r := goldenState(t)
+	r := grantedState(t)
 	for left, size := 0, len(write(t, r.m.Snapshot())); left < size; left += 29 {
 		if err := r.m.Snapshot().Write(&brokenWriter{left}); err == nil {
 			t.Fatalf("no error with %d bytes of room", left)

@@ -84,6 +84,7 @@ type state struct {
 	counters
 	processes *btree.Map[string, *process]
 	members   *btree.Map[string, string]
+	grants    grantTable
 
 	// The indexes are derived from the tables and never part of a snapshot.
 	nonTerminal *btree.Set[string]
@@ -98,6 +99,7 @@ func newState() *state {
 	return &state{
 		processes:   new(btree.Map[string, *process]),
 		members:     new(btree.Map[string, string]),
+		grants:      newGrantTable(),
 		nonTerminal: new(btree.Set[string]),
 		wakeTargets: make(map[string]*btree.Set[string]),
 		leaseEnds: btree.NewBTreeGOptions(func(a, b leaseEnd) bool {
@@ -114,10 +116,11 @@ type frozen struct {
 	counters
 	processes *btree.Map[string, *process]
 	members   *btree.Map[string, string]
+	grants    *btree.BTreeG[*grant]
 }
 
 func (s *state) freeze() *frozen {
-	return &frozen{counters: s.counters, processes: s.processes.Copy(), members: s.members.Copy()}
+	return &frozen{counters: s.counters, processes: s.processes.Copy(), members: s.members.Copy(), grants: s.grants.byScope.Copy()}
 }
 
 // setWakeTarget moves a process from one target session to another; nil is
@@ -138,6 +141,14 @@ func (s *state) setWakeTarget(processID string, before, after *registry.SessionS
 		}
 		targets.Insert(processID)
 	}
+}
+
+// wakeTargetsOf returns the processes whose wakes go to a session, ascending.
+func (s *state) wakeTargetsOf(sessionID string) []string {
+	if targets := s.wakeTargets[sessionID]; targets != nil {
+		return targets.Keys()
+	}
+	return nil
 }
 
 // put stores a new version of a row and keeps the indexes in step. old is the

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -38,11 +39,30 @@ const (
 // other than white space too. Spec 5.2, A16.
 func ValidateID(field, id string) error {
 	if field == fieldProcessID || field == fieldRegistrationID {
-		if strings.TrimSpace(id) == "" {
-			return invalid(field, "process id must be a non-empty string")
-		}
+		return validateProcessID(field, id)
 	}
 	return validateName(field, id, MaxIDBytes)
+}
+
+func validateProcessID(field, id string) error {
+	if strings.TrimSpace(id) == "" {
+		return invalid(field, "process id must be a non-empty string")
+	}
+	return validateName(field, id, MaxIDBytes)
+}
+
+// ValidateTransferIDs checks the list of a transfer: at most MaxTransferIDs
+// process ids. Spec 5.6, A16.
+func ValidateTransferIDs(ids []string) error {
+	if len(ids) > MaxTransferIDs {
+		return tooLarge("process_ids", "ids", MaxTransferIDs, len(ids))
+	}
+	for i, id := range ids {
+		if err := validateProcessID(fmt.Sprintf("process_ids[%d]", i), id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ValidateReplayKey checks a replay key: 1 to MaxReplayKeyBytes bytes of UTF-8
@@ -107,6 +127,14 @@ func ValidateScope(field string, s SessionScope) error {
 		return nil
 	}
 	return ValidateID(field+".agent_frame_id", s.AgentFrameID)
+}
+
+// ValidateDescriptor checks how a grant is to show its process. Spec 3.18.
+func ValidateDescriptor(d ProcessHandleDescriptor) error {
+	if err := validateOptional("descriptor.kind", d.Kind); err != nil {
+		return err
+	}
+	return validateOptional("descriptor.label", d.Label)
 }
 
 // ValidateOwner checks who wants a lease. A local process must name its host

@@ -58,6 +58,12 @@ func TestValidateStrings(t *testing.T) {
 		err  error
 		want refusal
 	}{
+		{"a transfer of 1,000 ids is taken", registry.ValidateTransferIDs(strings.Split(strings.Repeat("p,", 999)+"p", ",")), refusal{}},
+		{"a transfer of nothing is taken", registry.ValidateTransferIDs(nil), refusal{}},
+		{"a transfer of 1,001 ids is too large", registry.ValidateTransferIDs(make([]string, 1001)), over("process_ids", 1000, 1001)},
+		{"a transfer of a blank id is refused", registry.ValidateTransferIDs([]string{"p", " "}), badArgument("process_ids[1]")},
+		{"a transfer of a long id is refused", registry.ValidateTransferIDs([]string{sized(513)}), over("process_ids[0]", 512, 513)},
+		{"an empty descriptor is taken", registry.ValidateDescriptor(registry.ProcessHandleDescriptor{}), refusal{}},
 		{"an id of one byte is taken", registry.ValidateID("session_id", "s"), refusal{}},
 		{"an id of 512 bytes is taken", registry.ValidateID("session_id", sized(512)), refusal{}},
 		{"an id of 513 bytes is too large", registry.ValidateID("session_id", sized(513)), over("session_id", 512, 513)},
