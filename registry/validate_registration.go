@@ -134,6 +134,9 @@ func validateParts(r *ProcessRegistration) error {
 	if !known(r.Fencing, "", FencingOptional, FencingRequired) {
 		return invalid("fencing", "fencing mode %q is not known", string(r.Fencing))
 	}
+	if size := r.size(); size > MaxRequestBytes {
+		return tooLarge("request", "bytes", MaxRequestBytes, size)
+	}
 	return nil
 }
 
