@@ -91,6 +91,21 @@ var rules = []rule{
 		exampleFrom: "/registry/memory", example: "/cluster",
 	},
 	{
+		name:        "registry/registrytest has registry only of ours",
+		reason:      "whoever writes a registry of their own runs it, and what it expects must not come from the code that it tests",
+		from:        exactly("/registry/registrytest"),
+		banned:      oursBut("/registry"),
+		linked:      true,
+		exampleFrom: "/registry/registrytest", example: "/fsm",
+	},
+	{
+		name:        "only tests import registry/registrytest",
+		reason:      "it is linked with testing",
+		from:        func(name string) bool { return !strings.HasSuffix(path.Base(name), "test") },
+		banned:      exactly("/registry/registrytest"),
+		exampleFrom: "/cluster", example: "/registry/registrytest",
+	},
+	{
 		name:        "cluster knows neither transport nor grpc",
 		reason:      "it asks other nodes through an interface of its own, so that raft's side is tested without a network and the wire can change",
 		from:        exactly("/cluster"),

@@ -1,0 +1,54 @@
+package registrytest
+
+import (
+	"sync"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// notProvoked are the codes that no check can bring about, with the reason.
+var notProvoked = map[registry.Code]string{
+	registry.CodeOverloaded:       "needs a queue that is full, or a process that is pruned and registered anew under every decision",
+	registry.CodeSessionExpired:   "comes with client sessions, which are no part of the 31 methods",
+	registry.CodeLifeEnded:        "comes with pruning, which is not offered yet",
+	registry.CodeCompacted:        "comes with feeds of changes, which are no part of the 31 methods",
+	registry.CodeBatchRefused:     "comes with batches, which are no part of the 31 methods",
+	registry.CodeNotLeader:        "is about the node that was asked, which clients do not show",
+	registry.CodeNoLeader:         "needs a cluster that lost its majority",
+	registry.CodeOutcomeUnknown:   "needs an answer that is lost",
+	registry.CodeUnauthenticated:  "needs a server that asks who calls",
+	registry.CodePermissionDenied: "needs a server that asks who calls",
+	registry.CodeUnsupported:      "is for other versions: every method of the contract is offered",
+	registry.CodeCorrupt:          "needs stored bytes that were damaged",
+	registry.CodeInternal:         "would be a mistake in the registry",
+}
+
+// codeLog notes which codes the calls of a run were refused with.
+type codeLog struct {
+	mu   sync.Mutex
+	seen map[registry.Code]bool
+}
+
+func newCodeLog() *codeLog { return &codeLog{seen: make(map[registry.Code]bool)} }
+
+func (l *codeLog) add(code registry.Code) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen[code] = true
+}
+
+// judge holds what was seen against the catalogue.
+func (l *codeLog) judge(t TB) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, info := range registry.Codes() {
+		reason := notProvoked[info.Code]
+		switch {
+		case !l.seen[info.Code] && reason == "":
+			t.Errorf("no call was refused with %s, and no reason is given why none can be", info.Name)
+		case l.seen[info.Code] && reason != "":
+			t.Errorf("a call was refused with %s, which the list says cannot be: %s", info.Name, reason)
+		}
+	}
+}

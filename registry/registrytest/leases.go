@@ -1,0 +1,636 @@
+package registrytest
+
+import (
+	"regexp"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// shortTTL is the life of a lease that a check waits to see the end of.
+const shortTTL = 40
+
+// leaseToken is the form of a lease token: 128 bits in hex.
+var leaseToken = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
+var leaseChecks = []Check{
+	{
+		Name: "a free lease is acquired",
+		Why:  "spec 5.26: new token, claimed_at = now, expires_at = now + ttl; 3.17",
+		check: func(s *scene) {
+			id := s.process("p")
+			holder := local("w", "1", "host", "boot", 7)
+			before := s.note(id, `1`).OccurredAtMs
+			lease := s.claim(id, holder, longTTL)
+			equal(s, "process_id", lease.ProcessID, id)
+			s.same("owner", lease.Owner, holder)
+			s.holds(lease.ClaimedAtMs >= before, "claimed at %d, and the clock stood at %d before", lease.ClaimedAtMs, before)
+			equal(s, "expires_at", lease.ExpiresAtMs, lease.ClaimedAtMs+longTTL)
+			s.holds(lease.FencingToken >= 1, "the fencing token is %d", lease.FencingToken)
+			held := s.lease(id)
+			if held == nil {
+				s.Fatalf("no lease is held")
+			}
+			// Where time goes on, what is shown as the end may have moved.
+			held.ExpiresAtMs = lease.ExpiresAtMs
+			s.same("the held lease", held, lease)
+		},
+	},
+	{
+		Name: "lease tokens are 128 random bits",
+		Why:  "spec A6",
+		check: func(s *scene) {
+			id := s.process("p")
+			seen := map[string]bool{}
+			for range 5 {
+				token := s.claim(id, owner("w", "1"), 0).LeaseToken
+				s.holds(leaseToken.MatchString(token), "the token is %q", token)
+				s.holds(!seen[token], "the token %q comes twice", token)
+				seen[token] = true
+			}
+		},
+	},
+	{
+		Name: "every grant takes a greater fencing token",
+		Why:  "spec A1: per process id strictly increasing, over release and expiry",
+		check: func(s *scene) {
+			id := s.process("p")
+			last := uint64(0)
+			grow := func(how string, lease registry.ProcessLease) {
+				s.holds(lease.FencingToken > last, "%s: the fencing token is %d after %d", how, lease.FencingToken, last)
+				last = lease.FencingToken
+			}
+			grow("first", s.claim(id, owner("a", "1"), 0))
+			grow("after expiry", s.claim(id, owner("b", "1"), 0))
+			grow("own, after expiry", s.claim(id, owner("b", "1"), longTTL))
+			s.release(*s.lease(id))
+			grow("after release", s.claim(id, owner("b", "1"), longTTL))
+			s.release(*s.lease(id))
+			grow("released by another", s.claim(id, owner("a", "1"), longTTL))
+		},
+	},
+	{
+		Name: "fencing tokens are unique over processes",
+		Why:  "spec A1: a token is unique",
+		check: func(s *scene) {
+			const n = 8
+			var ids [n]string
+			for i := range ids {
+				ids[i] = s.process(string(rune('a' + i)))
+			}
+			var leases [n]registry.ProcessLease
+			atOnce(n, func(i int) {
+				outcome, err := s.ClaimProcessLease(s.ctx, ids[i], owner("w", "1"), longTTL)
+				if err == nil && outcome.Acquired != nil {
+					leases[i] = *outcome.Acquired
+				}
+			})
+			seen := map[uint64]bool{}
+			for _, lease := range leases {
+				s.holds(lease.FencingToken > 0 && !seen[lease.FencingToken], "the fencing token %d is none or comes twice", lease.FencingToken)
+				seen[lease.FencingToken] = true
+			}
+		},
+	},
+	{
+		Name: "a live lease of another is busy, with the holder's lease",
+		Why:  "spec 5.26: Busy with the stored lease; A23: with its token",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, owner("w", "1"), longTTL)
+			for _, other := range []registry.LeaseOwnerIdentity{owner("v", "1"), owner("w", "2"), owner("W", "1")} {
+				holder := s.busy(s.ClaimProcessLease(s.ctx, id, other, longTTL))
+				holder.ExpiresAtMs = lease.ExpiresAtMs
+				s.same("the holder", holder, lease)
+			}
+			equal(s, "lease token", s.renew(lease, longTTL).LeaseToken, lease.LeaseToken)
+		},
+	},
+	{
+		Name: "a claim never takes a live lease, even from a dead holder",
+		Why:  "spec 5.26: never reclaims by itself",
+		check: func(s *scene) {
+			id := s.process("p")
+			s.claim(id, local("w", "1", "host", "boot", 4194305), longTTL)
+			s.busy(s.ClaimProcessLease(s.ctx, id, local("v", "1", "host", "boot", 1), longTTL))
+		},
+	},
+	{
+		Name: "the same incarnation keeps its lease",
+		Why:  "spec 5.26: same token, fencing number, claimed_at and STORED owner; liveness is ignored",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, local("w", "1", "host", "boot", 7), longTTL)
+			s.later(lease.ClaimedAtMs)
+			again := s.claim(id, owner("w", "1"), longTTL)
+			s.holds(again.ExpiresAtMs > lease.ExpiresAtMs, "the end is %d after %d, and must have moved", again.ExpiresAtMs, lease.ExpiresAtMs)
+			again.ExpiresAtMs = lease.ExpiresAtMs
+			s.same("the lease", again, lease)
+		},
+	},
+	{
+		Name: "claiming again may shorten the lease",
+		Why:  "spec 5.26: expires_at = now + ttl (may shorten)",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, owner("w", "1"), longTTL)
+			again := s.claim(id, owner("w", "1"), 1000)
+			equal(s, "lease token", again.LeaseToken, lease.LeaseToken)
+			s.holds(again.ExpiresAtMs < lease.ExpiresAtMs, "the end is %d after %d", again.ExpiresAtMs, lease.ExpiresAtMs)
+			s.claim(id, owner("w", "1"), 0)
+			s.acquired(s.ClaimProcessLease(s.ctx, id, owner("v", "1"), longTTL))
+		},
+	},
+	{
+		Name: "a lease with a ttl of 0 is expired at birth",
+		Why:  "spec 5.26: expires_at == now is expired",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, owner("w", "1"), 0)
+			equal(s, "expires_at", lease.ExpiresAtMs, lease.ClaimedAtMs)
+			s.refused(registry.CodeLeaseExpired, failure(s.RenewProcessLease(s.ctx, lease, longTTL)))
+			again := s.claim(id, owner("w", "1"), 0)
+			s.holds(again.LeaseToken != lease.LeaseToken && again.FencingToken > lease.FencingToken, "the own expired lease was kept: %s", s.form(again))
+			s.claim(id, owner("v", "1"), longTTL)
+		},
+	},
+	{
+		Name: "a lease expires when its ttl has passed, and not before",
+		Why:  "spec 5.26, A4: live iff its end > lease time",
+		check: func(s *scene) {
+			id := s.process("p")
+			if s.Advance != nil {
+				lease := s.claim(id, owner("w", "1"), 1000)
+				s.Advance(999)
+				s.busy(s.ClaimProcessLease(s.ctx, id, owner("v", "1"), longTTL))
+				s.Advance(1)
+				s.refused(registry.CodeLeaseExpired, failure(s.RenewProcessLease(s.ctx, lease, longTTL)))
+				s.acquired(s.ClaimProcessLease(s.ctx, id, owner("v", "1"), longTTL))
+				return
+			}
+			lease := s.claim(id, owner("w", "1"), shortTTL)
+			var next registry.ProcessLease
+			s.eventually("the lease expires", func() bool {
+				outcome, err := s.ClaimProcessLease(s.ctx, id, owner("v", "1"), longTTL)
+				s.done(err)
+				if outcome.Acquired != nil {
+					next = *outcome.Acquired
+				}
+				return outcome.Acquired != nil
+			})
+			s.holds(next.ClaimedAtMs >= lease.ClaimedAtMs+shortTTL, "a lease of %d ms from %d on was taken at %d", shortTTL, lease.ClaimedAtMs, next.ClaimedAtMs)
+			s.refused(registry.CodeLeaseExpired, failure(s.RenewProcessLease(s.ctx, lease, longTTL)))
+		},
+	},
+	{
+		Name: "a renewal counts from when it is made",
+		Why:  "spec 5.28: expires_at = now + ttl",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, owner("w", "1"), longTTL)
+			s.later(lease.ClaimedAtMs)
+			renewed := s.renew(lease, longTTL)
+			s.holds(renewed.ExpiresAtMs > lease.ExpiresAtMs, "the end is %d after %d", renewed.ExpiresAtMs, lease.ExpiresAtMs)
+			if s.Advance == nil {
+				return
+			}
+			s.renew(lease, 1000)
+			s.Advance(600)
+			s.renew(lease, 1000)
+			s.Advance(999)
+			s.busy(s.ClaimProcessLease(s.ctx, id, owner("v", "1"), 1))
+			s.Advance(1)
+			s.acquired(s.ClaimProcessLease(s.ctx, id, owner("v", "1"), 1))
+		},
+	},
+	{
+		Name: "a long silence does not end a lease that has more than two seconds left",
+		Why:  "spec A4: an entry adds at most 2 s of lease time",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, owner("w", "1"), 2001)
+			if s.Advance != nil {
+				s.Advance(3_600_000)
+			}
+			s.renew(lease, longTTL)
+		},
+	},
+	{
+		Name: "a renewal answers the caller's lease with the new end",
+		Why:  "spec 5.28, B-04: only expires_at of what is stored changes",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, local("w", "1", "host", "boot", 7), longTTL)
+			mine := lease
+			mine.Owner, mine.ClaimedAtMs, mine.ExpiresAtMs = owner("w", "1"), 5, 6
+			renewed := s.renew(mine, 1000)
+			s.holds(renewed.ExpiresAtMs < lease.ExpiresAtMs, "the end is %d after %d, and must be sooner", renewed.ExpiresAtMs, lease.ExpiresAtMs)
+			mine.ExpiresAtMs = renewed.ExpiresAtMs
+			s.same("the answer", renewed, mine)
+			held := s.lease(id)
+			equal(s, "claimed_at as stored", held.ClaimedAtMs, lease.ClaimedAtMs)
+			s.same("owner as stored", held.Owner, lease.Owner)
+		},
+	},
+	{
+		Name: "only the current lease can be renewed",
+		Why:  "spec 5.28: live, same incarnation, equal token and equal fencing number, else missing or expired",
+		check: func(s *scene) {
+			id := s.process("p")
+			expired := s.claim(id, owner("w", "1"), 0)
+			lease := s.claim(id, owner("w", "1"), longTTL)
+			for name, change := range map[string]func(*registry.ProcessLease){
+				"an expired lease that was superseded": func(l *registry.ProcessLease) { *l = expired },
+				"another token":                        func(l *registry.ProcessLease) { l.LeaseToken = expired.LeaseToken },
+				"a smaller fencing token":              func(l *registry.ProcessLease) { l.FencingToken-- },
+				"a greater fencing token":              func(l *registry.ProcessLease) { l.FencingToken++ },
+				"another incarnation":                  func(l *registry.ProcessLease) { l.Owner.IncarnationID = "2" },
+				"another owner":                        func(l *registry.ProcessLease) { l.Owner.OwnerID = "v" },
+				"an unknown process":                   func(l *registry.ProcessLease) { l.ProcessID = s.id("none") },
+				"another process":                      func(l *registry.ProcessLease) { l.ProcessID = s.process("q") },
+			} {
+				changed := lease
+				change(&changed)
+				_, err := s.RenewProcessLease(s.ctx, changed, longTTL)
+				if err == nil {
+					s.Errorf("%s was renewed", name)
+					continue
+				}
+				refusal := s.refused(registry.CodeLeaseExpired, err)
+				equal(s, "process_id", refusal.Fields.ProcessID, changed.ProcessID)
+			}
+			s.renew(lease, longTTL)
+			s.release(lease)
+			s.refused(registry.CodeLeaseExpired, failure(s.RenewProcessLease(s.ctx, lease, longTTL)))
+		},
+	},
+	{
+		Name: "a lease over an ended process can be renewed and released",
+		Why:  "spec 5.28: terminal process: allowed",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, owner("w", "1"), longTTL)
+			s.complete(id, success(`1`))
+			s.renew(lease, longTTL)
+			s.release(lease)
+			s.holds(s.lease(id) == nil, "the lease is still held")
+		},
+	},
+	{
+		Name: "neither unknown nor ended processes can be claimed",
+		Why:  "spec A6: NotFound, and Terminal",
+		check: func(s *scene) {
+			refusal := s.refused(registry.CodeNotFound, failure(s.ClaimProcessLease(s.ctx, s.id("none"), owner("w", "1"), longTTL)))
+			equal(s, "process_id", refusal.Fields.ProcessID, s.id("none"))
+			id := s.process("p")
+			s.claim(id, owner("w", "1"), longTTL)
+			s.complete(id, success(`1`))
+			for _, who := range []registry.LeaseOwnerIdentity{owner("w", "1"), owner("v", "1")} {
+				refusal = s.refused(registry.CodeTerminal, failure(s.ClaimProcessLease(s.ctx, id, who, longTTL)))
+				equal(s, "state", refusal.Fields.State, "completed")
+			}
+		},
+	},
+	{
+		Name: "a held lease is read, expired or not",
+		Why:  "spec 5.29: held -> the lease, expired or not; a pure read",
+		check: func(s *scene) {
+			id := s.process("p")
+			expired := s.claim(id, owner("w", "1"), 0)
+			for range 2 {
+				held := s.lease(id)
+				if held == nil {
+					s.Fatalf("the expired lease is not shown")
+				}
+				equal(s, "lease token", held.LeaseToken, expired.LeaseToken)
+				equal(s, "fencing token", held.FencingToken, expired.FencingToken)
+			}
+		},
+	},
+	{
+		Name: "without a held lease there is none to read",
+		Why:  "spec 5.29, A7: unleased, released or unknown -> nothing",
+		check: func(s *scene) {
+			id := s.process("p")
+			s.holds(s.lease(s.id("none")) == nil, "an unknown process has a lease")
+			s.holds(s.lease(id) == nil, "an unleased process has a lease")
+			s.release(s.claim(id, owner("w", "1"), longTTL))
+			s.holds(s.lease(id) == nil, "a released process has a lease")
+		},
+	},
+	{
+		Name: "a release needs the token and nothing else",
+		Why:  "spec 5.30: a stale token is a no-op; always Ok; owner and fencing are not compared",
+		check: func(s *scene) {
+			id := s.process("p")
+			first := s.claim(id, owner("w", "1"), 0)
+			second := s.claim(id, owner("v", "1"), longTTL)
+			s.release(first)
+			equal(s, "lease token", s.lease(id).LeaseToken, second.LeaseToken)
+			s.done(s.CompleteProcessLease(s.ctx, registry.ProcessLeaseCompletion{ProcessID: id, LeaseToken: ""}))
+			s.done(s.CompleteProcessLease(s.ctx, registry.ProcessLeaseCompletion{ProcessID: s.id("none"), LeaseToken: second.LeaseToken}))
+			equal(s, "lease token", s.lease(id).LeaseToken, second.LeaseToken)
+			s.release(second)
+			s.holds(s.lease(id) == nil, "the lease is still held")
+			s.release(second)
+			s.done(s.CompleteProcessLease(s.ctx, registry.ProcessLeaseCompletion{ProcessID: id, LeaseToken: ""}))
+		},
+	},
+	{
+		Name: "an expired lease can be released",
+		Why:  "spec 5.30: expired but not superseded",
+		check: func(s *scene) {
+			id := s.process("p")
+			s.release(s.claim(id, owner("w", "1"), 0))
+			s.holds(s.lease(id) == nil, "the lease is still there")
+		},
+	},
+	{
+		Name: "a released lease is free at once",
+		Why:  "spec 5.26: free, released or expired: Acquired",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, owner("w", "1"), longTTL)
+			s.release(lease)
+			next := s.claim(id, owner("v", "1"), longTTL)
+			s.holds(next.LeaseToken != lease.LeaseToken, "the token is the same")
+		},
+	},
+	{
+		Name: "leases leave record and log alone",
+		Why:  "spec 5: lease methods never move updated_at",
+		check: func(s *scene) {
+			id := s.process("p")
+			s.unchanged(id, func() {
+				lease := s.claim(id, owner("w", "1"), longTTL)
+				s.claim(id, owner("w", "1"), longTTL)
+				s.renew(lease, longTTL)
+				s.release(lease)
+			})
+			equal(s, "events", len(s.eventsAfter(id, 0)), 0)
+		},
+	},
+	{
+		Name: "of claims at the same time one is acquired",
+		Why:  "spec 1: at most one lease per process; 5.26",
+		check: func(s *scene) {
+			id := s.process("p")
+			const callers = 8
+			var outcomes [callers]registry.ProcessLeaseClaimOutcome
+			var errs [callers]error
+			atOnce(callers, func(i int) {
+				outcomes[i], errs[i] = s.ClaimProcessLease(s.ctx, id, owner("w", string(rune('a'+i))), longTTL)
+			})
+			held := s.lease(id)
+			if held == nil {
+				s.Fatalf("nobody holds the lease")
+			}
+			won := 0
+			for i, outcome := range outcomes {
+				s.done(errs[i])
+				if outcome.Acquired != nil {
+					won++
+					equal(s, "token of who acquired", outcome.Acquired.LeaseToken, held.LeaseToken)
+				} else {
+					equal(s, "token of the holder", outcome.Busy.LeaseToken, held.LeaseToken)
+				}
+			}
+			equal(s, "claims that were acquired", won, 1)
+		},
+	},
+	{
+		Name: "an owner without liveness is opaque",
+		Why:  "spec 3.17: liveness defaulted opaque, always written",
+		check: func(s *scene) {
+			id := s.process("p")
+			lease := s.claim(id, registry.LeaseOwnerIdentity{OwnerID: "w", IncarnationID: "1"}, longTTL)
+			equal(s, "owner", s.form(lease.Owner), `{"owner_id":"w","incarnation_id":"1","liveness":{"kind":"opaque"}}`)
+		},
+	},
+	{
+		Name: "a local process must name its host and boot",
+		Why:  "spec A5: two owners that both left them out would pass for neighbours",
+		check: func(s *scene) {
+			id := s.process("p")
+			for _, who := range []registry.LeaseOwnerIdentity{local("w", "1", "", "boot", 1), local("w", "1", "host", "", 1)} {
+				s.refused(registry.CodeInvalidArgument, failure(s.ClaimProcessLease(s.ctx, id, who, longTTL)))
+			}
+		},
+	},
+}
+
+// neighbours are a holder and a claimant between whom death can be seen.
+func neighbours() (holder, claimant registry.LeaseOwnerIdentity) {
+	return local("w", "1", "host", "boot", 7), local("v", "1", "host", "boot", 8)
+}
+
+var reclaimChecks = []Check{
+	{
+		Name: "a live lease of a dead neighbour is taken over",
+		Why:  "spec 5.27, A5: fencing grows, new token, new holder",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			observed := s.claim(id, holder, longTTL)
+			lease := s.reclaim(id, claimant, observed)
+			s.holds(lease.FencingToken > observed.FencingToken, "the fencing token is %d after %d", lease.FencingToken, observed.FencingToken)
+			s.holds(lease.LeaseToken != observed.LeaseToken && leaseToken.MatchString(lease.LeaseToken), "the token is %q", lease.LeaseToken)
+			s.same("owner", lease.Owner, claimant)
+			equal(s, "expires_at", lease.ExpiresAtMs, lease.ClaimedAtMs+longTTL)
+			equal(s, "the held token", s.lease(id).LeaseToken, lease.LeaseToken)
+			s.refused(registry.CodeLeaseExpired, failure(s.RenewProcessLease(s.ctx, observed, longTTL)))
+			s.refused(registry.CodeFenced, failure(s.AppendEvent(s.ctx, id, event("note", `1`, ""), observed.Fence())))
+			s.renew(lease, longTTL)
+		},
+	},
+	{
+		Name: "without the verdict dead a live lease stays",
+		Why:  "spec A5: verdict = dead; any other live lease answers Busy",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			observed := s.claim(id, holder, longTTL)
+			s.staysBusy(observed, claimant, observed, registry.VerdictUnknown)
+		},
+	},
+	{
+		Name: "only neighbours can be judged",
+		Why:  "spec A5: both local_process with equal host_id and boot_id; opaque is never dead",
+		check: func(s *scene) {
+			for name, c := range map[string]struct{ holder, claimant registry.LeaseOwnerIdentity }{
+				"opaque holder":    {owner("w", "1"), local("v", "1", "host", "boot", 8)},
+				"opaque claimant":  {local("w", "1", "host", "boot", 7), owner("v", "1")},
+				"both opaque":      {owner("w", "1"), owner("v", "1")},
+				"another host":     {local("w", "1", "host", "boot", 7), local("v", "1", "HOST", "boot", 8)},
+				"after a reboot":   {local("w", "1", "host", "boot", 7), local("v", "1", "host", "boot2", 8)},
+				"host and boot id": {local("w", "1", "a", "b", 7), local("v", "1", "b", "a", 8)},
+			} {
+				observed := s.claim(s.process(name), c.holder, longTTL)
+				s.staysBusy(observed, c.claimant, observed, registry.VerdictDead)
+			}
+		},
+	},
+	{
+		Name: "the pid and start of the claimant do not matter",
+		Why:  "spec 5.27: the claimant's own pid and start are irrelevant",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			claimant.Liveness.PID, claimant.Liveness.ProcessStart = holder.Liveness.PID, holder.Liveness.ProcessStart
+			id := s.process("p")
+			s.reclaim(id, claimant, s.claim(id, holder, longTTL))
+		},
+	},
+	{
+		Name: "the observed lease must be the one that is held",
+		Why:  "spec 5.27: process, incarnation, token and fencing number, else Busy",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			before := s.claim(id, holder, 0)
+			held := s.claim(id, holder, longTTL)
+			for name, change := range map[string]func(*registry.ProcessLease){
+				"another process":     func(l *registry.ProcessLease) { l.ProcessID = s.id("none") },
+				"another owner":       func(l *registry.ProcessLease) { l.Owner.OwnerID = "x" },
+				"another incarnation": func(l *registry.ProcessLease) { l.Owner.IncarnationID = "x" },
+				"an earlier token":    func(l *registry.ProcessLease) { l.LeaseToken = before.LeaseToken },
+				"an earlier number":   func(l *registry.ProcessLease) { l.FencingToken = before.FencingToken },
+				"a later number":      func(l *registry.ProcessLease) { l.FencingToken++ },
+				"an earlier lease":    func(l *registry.ProcessLease) { *l = before },
+			} {
+				observed := held
+				change(&observed)
+				s.Logf("observed: %s", name)
+				s.staysBusy(held, claimant, observed, registry.VerdictDead)
+			}
+		},
+	},
+	{
+		Name: "times and liveness of the observed lease are not compared",
+		Why:  "spec 5.27: a renewal in between does not defeat the reclaim; the STORED owner is judged",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			observed := s.claim(id, holder, longTTL)
+			s.renew(observed, longTTL*2)
+			observed.ClaimedAtMs, observed.ExpiresAtMs = 1, 2
+			observed.Owner.Liveness = registry.LeaseOwnerLiveness{Kind: registry.LivenessOpaque}
+			s.reclaim(id, claimant, observed)
+		},
+	},
+	{
+		Name: "what the claimant says of the holder's liveness counts for nothing",
+		Why:  "spec 5.27: stored owner is definitely dead; A5: both liveness records",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			held := s.claim(id, owner(holder.OwnerID, holder.IncarnationID), longTTL)
+			observed := held
+			observed.Owner = holder
+			s.staysBusy(held, claimant, observed, registry.VerdictDead)
+		},
+	},
+	{
+		Name: "without a live lease a reclaim is a claim",
+		Why:  "spec 5.27: free, released, expired: observed is not looked at",
+		check: func(s *scene) {
+			nonsense := registry.ProcessLease{ProcessID: s.id("other"), Owner: owner("x", "y"), LeaseToken: "z", FencingToken: 9}
+			id := s.process("p")
+			last := uint64(0)
+			for _, prepare := range []func(){
+				func() {},
+				func() { s.release(*s.lease(id)) },
+				func() { s.claim(id, owner("v", "1"), 0) },
+			} {
+				prepare()
+				lease := s.acquired(s.ReclaimProcessLease(s.ctx, id, owner("v", "1"), nonsense, registry.VerdictUnknown, longTTL))
+				s.holds(lease.FencingToken > last, "the fencing token is %d after %d", lease.FencingToken, last)
+				s.same("owner", lease.Owner, owner("v", "1"))
+				last = lease.FencingToken
+			}
+		},
+	},
+	{
+		Name: "the own live lease is not entered again by a reclaim",
+		Why:  "spec 5.27: it answers Busy with oneself",
+		check: func(s *scene) {
+			_, claimant := neighbours()
+			held := s.claim(s.process("p"), claimant, longTTL)
+			s.staysBusy(held, claimant, held, registry.VerdictUnknown)
+		},
+	},
+	{
+		Name: "a reclaim that is repeated is busy with its own lease",
+		Why:  "spec 5.27, W-09: a following plain claim re-enters",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			observed := s.claim(id, holder, longTTL)
+			lease := s.reclaim(id, claimant, observed)
+			s.staysBusy(lease, claimant, observed, registry.VerdictDead)
+			equal(s, "lease token", s.claim(id, claimant, longTTL).LeaseToken, lease.LeaseToken)
+		},
+	},
+	{
+		Name: "of reclaims at the same time one is acquired and the others are busy",
+		Why:  "spec 5.27: losing a race is Busy, not an error",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			observed := s.claim(id, holder, longTTL)
+			const callers = 6
+			var outcomes [callers]registry.ProcessLeaseClaimOutcome
+			var errs [callers]error
+			atOnce(callers, func(i int) {
+				who := claimant
+				who.IncarnationID = string(rune('a' + i))
+				outcomes[i], errs[i] = s.ReclaimProcessLease(s.ctx, id, who, observed, registry.VerdictDead, longTTL)
+			})
+			won := 0
+			for i, outcome := range outcomes {
+				s.done(errs[i])
+				if outcome.Acquired != nil {
+					won++
+				}
+			}
+			equal(s, "reclaims that were acquired", won, 1)
+		},
+	},
+	{
+		Name: "neither unknown nor ended processes can be reclaimed",
+		Why:  "spec A6: NotFound, and Terminal",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			observed := s.claim(id, holder, longTTL)
+			s.complete(id, success(`1`))
+			s.refused(registry.CodeTerminal, failure(s.ReclaimProcessLease(s.ctx, id, claimant, observed, registry.VerdictDead, longTTL)))
+			equal(s, "the held token", s.lease(id).LeaseToken, observed.LeaseToken)
+			observed.ProcessID = s.id("none")
+			s.refused(registry.CodeNotFound, failure(s.ReclaimProcessLease(s.ctx, s.id("none"), claimant, observed, registry.VerdictDead, longTTL)))
+		},
+	},
+	{
+		Name: "a reclaim leaves record and log alone",
+		Why:  "spec 5: lease methods never move updated_at",
+		check: func(s *scene) {
+			holder, claimant := neighbours()
+			id := s.process("p")
+			observed := s.claim(id, holder, longTTL)
+			s.unchanged(id, func() { s.reclaim(id, claimant, observed) })
+			equal(s, "events", len(s.eventsAfter(id, 0)), 0)
+		},
+	},
+}
+
+// staysBusy wants a reclaim to answer Busy with the held lease, and to leave
+// that as it is.
+func (s *scene) staysBusy(held registry.ProcessLease, claimant registry.LeaseOwnerIdentity, observed registry.ProcessLease, verdict registry.HolderVerdict) {
+	s.Helper()
+	busy := s.busy(s.ReclaimProcessLease(s.ctx, held.ProcessID, claimant, observed, verdict, longTTL))
+	now := s.lease(held.ProcessID)
+	if now == nil {
+		s.Fatalf("the lease is gone")
+	}
+	busy.ExpiresAtMs, now.ExpiresAtMs = held.ExpiresAtMs, held.ExpiresAtMs
+	s.same("the holder", busy, held)
+	s.same("the held lease", now, held)
+}

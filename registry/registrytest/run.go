@@ -1,0 +1,164 @@
+package registrytest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// Harness is a registry under test and what can be done to it beside calling
+// it. Only Registry and Tier are required.
+type Harness struct {
+	registry.Registry
+	// Tier is the durability tier that the registry has to answer.
+	Tier registry.DurabilityTier
+	// Others are further ways to the same state, such as clients of other
+	// nodes. What was written through Registry must be seen through them.
+	Others []registry.Registry
+	// Advance, if set, moves the registry's clock on by so many milliseconds;
+	// otherwise it stands still. The registry then belongs to one check, so the
+	// function given to Run must return a new one every time.
+	Advance func(ms uint64)
+	// Costly leaves out the checks that make ten thousand writes and more, which
+	// are those of limits that only many rows reach.
+	Costly bool
+	// Reopen, if set, stops the registry, starts it again on what it stored and
+	// returns it. It is called by checks that run alone.
+	Reopen func(t TB) registry.Registry
+}
+
+// TB is what a check needs of a test. *testing.T is one.
+type TB interface {
+	Helper()
+	Logf(format string, args ...any)
+	Errorf(format string, args ...any)
+	// Fatalf ends the goroutine of the check.
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
+
+// Check is one sentence of the contract and the code that holds a registry to
+// it.
+type Check struct {
+	// Topic groups the checks that speak of the same thing.
+	Topic string
+	// Name is the sentence.
+	Name string
+	// Why says which section of docs/spec.md asks for it, and what for if the
+	// name does not tell.
+	Why string
+	// Alone tells that the check disturbs others, and must not run beside them.
+	Alone bool
+	// NeedsReopen tells that the check runs only where Harness.Reopen is set.
+	NeedsReopen bool
+	// ManyWrites tells that the check does not run where Harness.Costly is set.
+	ManyWrites bool
+	check      func(*scene)
+}
+
+// topic is the checks of one topic, in the order in which they are to be read.
+type topic struct {
+	name   string
+	checks []Check
+}
+
+// Checks returns all checks, topic by topic.
+func Checks() []Check {
+	var all []Check
+	for _, topic := range topics {
+		for _, check := range topic.offered() {
+			check.Topic = topic.name
+			all = append(all, check)
+		}
+	}
+	return all
+}
+
+// Run runs all checks as subtests, one level by topic and one by name. open is
+// called once before the first check and once for every check; what it starts
+// must end with its t.
+func Run(t *testing.T, open func(t *testing.T) Harness) {
+	t.Helper()
+	offers := open(t)
+	codes := newCodeLog()
+	ran := 0
+	for _, topic := range topics {
+		t.Run(topic.name, func(t *testing.T) {
+			for _, check := range topic.offered() {
+				if check.NeedsReopen && offers.Reopen == nil || check.ManyWrites && offers.Costly {
+					ran++
+					continue
+				}
+				t.Run(check.Name, func(t *testing.T) {
+					ran++
+					if !check.Alone {
+						t.Parallel()
+					}
+					check.judge(t, open(t), codes)
+				})
+			}
+		})
+	}
+	// With -run only a part may have run, which does not meet every code.
+	if ran == len(Checks()) {
+		t.Run("Errors", func(t *testing.T) {
+			t.Run("every code comes from a call or has a reason not to", func(t *testing.T) { codes.judge(t) })
+		})
+	}
+}
+
+// Judge runs one check on a registry and reports to t. It returns when the check
+// is over, or ends the goroutine by t.Fatalf.
+func (c Check) Judge(t TB, h Harness) {
+	t.Helper()
+	c.judge(t, h, newCodeLog())
+}
+
+// checkTimeout bounds one check. Nothing takes nearly as long, but a registry
+// that does not answer must fail and not hang.
+const checkTimeout = 2 * time.Minute
+
+func (c Check) judge(t TB, h Harness, codes *codeLog) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
+	defer cancel()
+	c.check(&scene{TB: noted{TB: t, why: c.Why}, Harness: h, ctx: ctx, prefix: newPrefix(), codes: codes})
+}
+
+// noted adds to every failure what the contract says.
+type noted struct {
+	TB
+	why string
+}
+
+func (n noted) Errorf(format string, args ...any) {
+	n.TB.Helper()
+	n.TB.Errorf("%s\n(%s)", fmt.Sprintf(format, args...), n.why)
+}
+
+func (n noted) Fatalf(format string, args ...any) {
+	n.TB.Helper()
+	n.TB.Fatalf("%s\n(%s)", fmt.Sprintf(format, args...), n.why)
+}
+
+var prefixes struct {
+	sync.Mutex
+	next uint64
+}
+
+// run tells the ids of this program apart from those that another one left in
+// the same registry.
+var run = rand.Uint64()
+
+// newPrefix makes the beginning of all ids of one check.
+func newPrefix() string {
+	prefixes.Lock()
+	defer prefixes.Unlock()
+	prefixes.next++
+	return fmt.Sprintf("c%x.%d.", run, prefixes.next)
+}
