@@ -303,3 +303,22 @@ func TestJSONValues(t *testing.T) {
 		}
 	})
 }
+
+// TestEveryErrorSaysWhatToDoNext walks the catalogue. The text of an argument's
+// refusal says it all by itself.
+func TestEveryErrorSaysWhatToDoNext(t *testing.T) {
+	for _, info := range registry.Codes() {
+		t.Run(info.Name, func(t *testing.T) {
+			var stderr strings.Builder
+			a := &app{program: "holdfast", stderr: &stderr, addrs: []string{"h:1"}}
+			a.report(registry.Errorf(info.Code, registry.Fields{ProcessID: "p", SessionID: "s"}, "what happened"), false)
+			lines := strings.Split(strings.TrimSuffix(stderr.String(), "\n"), "\n")
+			if lines[0] != "holdfast: what happened" {
+				t.Errorf("the first line is %q", lines[0])
+			}
+			if info.Code != registry.CodeInvalidArgument && (len(lines) != 2 || len(lines[1]) < len("  try again")) {
+				t.Errorf("what follows is %q", lines[1:])
+			}
+		})
+	}
+}
