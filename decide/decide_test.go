@@ -206,6 +206,8 @@ func TestArgumentsAreRefusedBeforeTheLog(t *testing.T) {
 	add(r.RequestProcessAbandon(ctx, "", registry.AbandonRequest{}, nil))
 	add(r.SetProcessWait(ctx, "p", registry.WaitState{}, nil))
 	add(r.ClearProcessWait(ctx, "", nil))
+	add(r.WakeEventsAfter(ctx, "", 0, registry.PageRequest{}))
+	add(nil, r.AckWake(ctx, "", 0))
 	s, none, page := registry.SessionScope{SessionID: "s"}, registry.SessionScope{}, registry.PageRequest{}
 	add(r.GrantHandle(ctx, none, "p", registry.ProcessHandleDescriptor{}))
 	add(r.GrantHandle(ctx, s, "", registry.ProcessHandleDescriptor{}))
@@ -359,6 +361,8 @@ func TestErrorsOfTheLogAreHandedOn(t *testing.T) {
 	add(r.ClearProcessWait(ctx, "p", nil))
 	add(r.CountEventsThrough(ctx, "p", "note", 1))
 	add(r.RecentEvents(ctx, "p", 1, registry.PageRequest{}))
+	add(r.WakeEventsAfter(ctx, "p", 1, registry.PageRequest{}))
+	add(nil, r.AckWake(ctx, "p", 1))
 	s := registry.SessionScope{SessionID: "s"}
 	add(r.GrantHandle(ctx, s, "p", registry.ProcessHandleDescriptor{}))
 	add(nil, r.RevokeHandle(ctx, s, "p"))

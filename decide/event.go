@@ -135,6 +135,25 @@ func (r *Registry) EventsAfter(ctx context.Context, processID string, afterSeque
 	})
 }
 
+// WakeEventsAfter implements registry.Events.
+func (r *Registry) WakeEventsAfter(ctx context.Context, processID string, afterSequence uint64, page registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
+	if err := registry.ValidateID("process_id", processID); err != nil {
+		return registry.Page[registry.ProcessEvent]{}, err
+	}
+	return readPage(ctx, r, page, func(v fsm.View) (registry.Page[registry.ProcessEvent], error) {
+		return v.WakeEventsAfter(processID, afterSequence, page)
+	})
+}
+
+// AckWake implements registry.Events.
+func (r *Registry) AckWake(ctx context.Context, processID string, sequence uint64) error {
+	if err := registry.ValidateID("process_id", processID); err != nil {
+		return err
+	}
+	_, err := r.propose(ctx, command(&fsm.AckWake{ProcessID: processID, Sequence: sequence}, nil))
+	return err
+}
+
 // CountEventsThrough implements registry.Events.
 func (r *Registry) CountEventsThrough(ctx context.Context, processID, eventType string, upToSequence uint64) (uint64, error) {
 	err := firstError(registry.ValidateID("process_id", processID), registry.ValidateString("event_type", eventType))

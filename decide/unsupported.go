@@ -14,12 +14,6 @@ func notOffered(method string) error {
 	return registry.Errorf(registry.CodeUnsupported, registry.Fields{Field: method}, "%s is not offered by this version", method)
 }
 
-func (unsupported) WakeEventsAfter(context.Context, string, uint64, registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
-	return registry.Page[registry.ProcessEvent]{}, notOffered("WakeEventsAfter")
-}
-
-func (unsupported) AckWake(context.Context, string, uint64) error { return notOffered("AckWake") }
-
 func (unsupported) ReclaimProcessLease(context.Context, string, registry.LeaseOwnerIdentity, registry.ProcessLease, registry.HolderVerdict, uint64) (registry.ProcessLeaseClaimOutcome, error) {
 	return registry.ProcessLeaseClaimOutcome{}, notOffered("ReclaimProcessLease")
 }

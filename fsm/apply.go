@@ -125,6 +125,8 @@ func (s *state) apply(c Command) Result {
 		return s.applyClearProcessWait(c, body)
 	case *AppendEvent:
 		return s.applyAppendEvent(c, body)
+	case *AckWake:
+		return s.applyAckWake(body)
 	case *GrantHandle:
 		return s.applyGrantHandle(body)
 	case *RevokeHandle:

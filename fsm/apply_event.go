@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 
+	"github.com/tidwall/btree"
+
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
@@ -143,6 +145,42 @@ func (s *state) storeEvent(p *process, e *event, wake *storedMaterialisedWake) R
 func (p *process) append(e *event) {
 	p.events = append(p.events, e)
 	p.index.add(e)
+	if e.Semantics.Wake != nil && !p.acked(uint32(e.Sequence)) {
+		p.index.wakes.Insert(uint32(e.Sequence))
+	}
+}
+
+// applyAckWake follows spec 5.24. The sequence need not exist: an ack that comes
+// first suppresses the wake. One that can never exist is not kept, since nobody
+// could tell.
+func (s *state) applyAckWake(c *AckWake) Result {
+	p, ok := s.processes.Get(c.ProcessID)
+	if !ok {
+		return Result{Refusal: unknownProcess(c.ProcessID)}
+	}
+	sequence := uint32(c.Sequence)
+	if c.Sequence == 0 || c.Sequence > registry.MaxEventSequence || p.acked(sequence) {
+		return Result{}
+	}
+	row := *p
+	row.ack(sequence)
+	s.changed()
+	s.put(p, &row)
+	return Result{}
+}
+
+// acked tells whether the wake of a sequence was consumed.
+func (p *process) acked(sequence uint32) bool { return p.acks != nil && p.acks.Contains(sequence) }
+
+// ack marks a sequence as consumed, in a set of the row's own.
+func (p *process) ack(sequence uint32) {
+	if p.acks == nil {
+		p.acks = new(btree.Set[uint32])
+	} else {
+		p.acks = p.acks.Copy()
+	}
+	p.acks.Insert(sequence)
+	p.index.wakes.Delete(sequence)
 }
 
 // end gives the row the status that a terminal event brought.

@@ -69,6 +69,14 @@ func (c *AppendEvent) load() (err error) {
 	return err
 }
 
+// AckWake names a sequence whose wake was consumed.
+type AckWake struct {
+	ProcessID string
+	Sequence  uint64
+}
+
 func (*AppendEvent) Kind() Kind { return KindAppendEvent }
+func (*AckWake) Kind() Kind     { return KindAckWake }
 
 func (*AppendEvent) version() uint8 { return 1 }
+func (*AckWake) version() uint8     { return 1 }

@@ -3,6 +3,8 @@ package fsm
 import (
 	"slices"
 	"strings"
+
+	"github.com/tidwall/btree"
 )
 
 // eventIndex is derived from the events of a row, so that no read has to look
@@ -12,6 +14,8 @@ type eventIndex struct {
 	// byType is in the order of the names. A process emits few types, and a map
 	// for each process would be the larger part of its memory.
 	byType []typeSequences
+	// wakes are the sequences of the events with a wake that nobody acked.
+	wakes btree.Set[uint32]
 }
 
 // typeSequences are the sequences of the events of one type, ascending.
@@ -38,6 +42,16 @@ func (x *eventIndex) add(e *event) {
 
 func (x *eventIndex) findType(eventType string) (place int, found bool) {
 	return slices.BinarySearchFunc(x.byType, eventType, func(t typeSequences, name string) int { return strings.Compare(t.eventType, name) })
+}
+
+// wakeBehind returns the first sequence behind another one whose event has a
+// wake that nobody acked.
+func (x *eventIndex) wakeBehind(after uint32) (sequence uint32, found bool) {
+	x.wakes.Ascend(after+1, func(s uint32) bool {
+		sequence, found = s, true
+		return false
+	})
+	return sequence, found
 }
 
 // countThrough counts the events of a type up to and including a sequence.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 )
 
 // CheckConsistency tells where the derived parts of the state disagree with
@@ -121,6 +122,15 @@ func (s *state) checkEventIndex(p *process, fail func(string, ...any)) {
 	again := new(eventIndex)
 	for _, e := range p.events {
 		again.add(e)
+		if e.Semantics.Wake != nil && !p.acked(uint32(e.Sequence)) {
+			again.wakes.Insert(uint32(e.Sequence))
+		}
+	}
+	if !slices.Equal(again.wakes.Keys(), p.index.wakes.Keys()) {
+		fail("%q: wakes %v, want %v", p.record.ID, p.index.wakes.Keys(), again.wakes.Keys())
+	}
+	if p.acks != nil && p.acks.Len() == 0 {
+		fail("%q: an empty set of acks", p.record.ID)
 	}
 	if !reflect.DeepEqual(again.byType, p.index.byType) {
 		fail("%q: sequences by type %v, want %v", p.record.ID, p.index.byType, again.byType)

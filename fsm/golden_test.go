@@ -92,6 +92,7 @@ func goldenEntries() []goldenEntry {
 		single("request-process-abandon-bare", NewRequestProcessAbandon("p", registry.AbandonRequest{RequestedBy: "r"})),
 		single("set-process-wait", NewSetProcessWait("p", signalWait("go", 1<<40))),
 		single("clear-process-wait", &ClearProcessWait{ProcessID: "p"}),
+		single("ack-wake", &AckWake{ProcessID: "p", Sequence: 1 << 40}),
 		single("grant-handle", NewGrantHandle(scope("s", "f"), "p", registry.ProcessHandleDescriptor{Kind: ptr("job"), Label: ptr("label")})),
 		single("grant-handle-bare", NewGrantHandle(scope("s", ""), "p", registry.ProcessHandleDescriptor{})),
 		single("revoke-handle", NewRevokeHandle(scope("s", "f"), "p")),

@@ -39,7 +39,7 @@ const (
 
 	// KindAppendEvent is AppendEvent, spec 5.12.
 	KindAppendEvent Kind = 32
-	// KindAckWake (reserved) is AckWake, spec 5.24.
+	// KindAckWake is AckWake, spec 5.24.
 	KindAckWake Kind = 33
 
 	// KindGrantHandle is GrantHandle, spec 5.4.
@@ -110,6 +110,8 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(ClearProcessWait)
 	case KindAppendEvent:
 		return new(AppendEvent)
+	case KindAckWake:
+		return new(AckWake)
 	case KindGrantHandle:
 		return new(GrantHandle)
 	case KindRevokeHandle:

@@ -29,7 +29,7 @@ var kinds = []struct {
 	{21, KindSetProcessWait, 1, &SetProcessWait{}},
 	{22, KindClearProcessWait, 1, &ClearProcessWait{}},
 	{32, KindAppendEvent, 1, &AppendEvent{}},
-	{33, KindAckWake, 0, nil},
+	{33, KindAckWake, 1, &AckWake{}},
 	{48, KindGrantHandle, 1, &GrantHandle{}},
 	{49, KindRevokeHandle, 1, &RevokeHandle{}},
 	{50, KindTransferHandleGrants, 1, &TransferHandleGrants{}},
@@ -143,9 +143,9 @@ func TestFormatNumbersNeverChange(t *testing.T) {
 		"flags":               {[]int{flagSession, flagLife, flagFence, knownFlags}, []int{1, 2, 4, 7}},
 		"snapshot magic":      {snapshotMagic, "HFSNAP"},
 		"snapshot version":    {snapshotVersion, 1},
-		"snapshot frames":     {[]byte{frameCounters, frameMember, frameProcess, frameEvent, frameGrant, frameEnd}, []byte{1, 2, 3, 4, 5, 255}},
+		"snapshot frames":     {[]byte{frameCounters, frameMember, frameProcess, frameEvent, frameGrant, frameAcks, frameEnd}, []byte{1, 2, 3, 4, 5, 6, 255}},
 		"page token format":   {pageTokenFormat, 1},
-		"page token lists":    {[]byte{listProcesses, listEvents, listRecentEvents, listHandleGrants, listLiveHandleGrants, listProcessGrants}, []byte{1, 2, 3, 5, 6, 7}},
+		"page token lists":    {[]byte{listProcesses, listEvents, listRecentEvents, listWakeEvents, listHandleGrants, listLiveHandleGrants, listProcessGrants}, []byte{1, 2, 3, 4, 5, 6, 7}},
 		"lease advance in ms": {maxLeaseAdvanceMs, 2000},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {

@@ -13,6 +13,7 @@ const (
 	listProcesses        byte = 1
 	listEvents           byte = 2
 	listRecentEvents     byte = 3
+	listWakeEvents       byte = 4
 	listHandleGrants     byte = 5
 	listLiveHandleGrants byte = 6
 	listProcessGrants    byte = 7

@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+	"github.com/tidwall/btree"
 
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -148,6 +149,8 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 		return l.loadProcess(payload)
 	case frameEvent:
 		return l.loadEvent(payload)
+	case frameAcks:
+		return l.loadAcks(payload)
 	case frameGrant:
 		return l.loadGrant(payload)
 	default:
@@ -208,6 +211,30 @@ func (l *stateLoader) loadEvent(payload []byte) error {
 	}
 	l.row.append(e)
 	l.missing--
+	return nil
+}
+
+func (l *stateLoader) loadAcks(payload []byte) error {
+	if l.row == nil || l.missing > 0 || l.row.acks != nil {
+		return errors.New("acks that do not come behind the events of their process")
+	}
+	var stored storedAcks
+	if err := decodeMsgpack(payload, &stored); err != nil {
+		return err
+	}
+	if len(stored.Sequences) == 0 {
+		return errors.New("a frame for no acks")
+	}
+	acks, last := new(btree.Set[uint32]), uint32(0)
+	for _, sequence := range stored.Sequences {
+		if sequence <= last || sequence > registry.MaxEventSequence {
+			return fmt.Errorf("the ack of sequence %d is out of order or range", sequence)
+		}
+		acks.Load(sequence)
+		l.row.index.wakes.Delete(sequence)
+		last = sequence
+	}
+	l.row.acks = acks
 	return nil
 }
 

@@ -19,9 +19,9 @@ import (
 //	6     magic "HFSNAP"
 //	2     snapshot version, 1
 //	…     one zstd stream of frames, in this order: one counters frame, the
-//	      members by node id, then for every process by id its process frame
-//	      and its event frames by sequence, the grants by session id, frame id
-//	      and process id, last the end frame
+//	      members by node id, then for every process by id its process frame,
+//	      its event frames by sequence and, if there are any, its acks, then
+//	      the grants by session id, frame id and process id, last the end frame
 //
 //	frame
 //	1     frame type, zero is invalid
@@ -39,6 +39,7 @@ const (
 	frameProcess  byte = 3
 	frameEvent    byte = 4
 	frameGrant    byte = 5
+	frameAcks     byte = 6
 	frameEnd      byte = 255
 )
 
@@ -96,6 +97,11 @@ type storedEvent struct {
 	Terminal     *storedTerminal
 	Wake         *storedWake
 	OccurredAtMs uint64
+}
+
+// storedAcks are the acked sequences of a process, ascending.
+type storedAcks struct {
+	Sequences []uint32
 }
 
 type storedWake struct {
@@ -192,7 +198,10 @@ func (s *frozen) writeFrames(f *frameWriter) (err error) {
 				return false
 			}
 		}
-		return true
+		if p.acks != nil {
+			err = f.write(frameAcks, storedAcks{Sequences: p.acks.Keys()})
+		}
+		return err == nil
 	})
 	if err != nil {
 		return err

@@ -37,7 +37,9 @@ type process struct {
 	// events is the log. Versions of a row share one backing array: an append
 	// writes behind the end that every older version sees.
 	events []*event
-	lease  lease
+	// acks are the sequences whose wakes were consumed, nil without any.
+	acks  *btree.Set[uint32]
+	lease lease
 	// terminal is the event that ended the process, nil while it runs.
 	terminal *event
 	// ref is what the record's external ref points into, nil without one.

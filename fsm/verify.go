@@ -14,7 +14,7 @@ func VerifySnapshot(r io.Reader) error {
 	var f frameReader
 	return f.readAll(r, func(frame byte, _ []byte) error {
 		switch frame {
-		case frameCounters, frameMember, frameProcess, frameEvent, frameGrant:
+		case frameCounters, frameMember, frameProcess, frameEvent, frameGrant, frameAcks:
 			return nil
 		default:
 			return fmt.Errorf("unknown frame type %d", frame)

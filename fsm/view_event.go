@@ -30,6 +30,13 @@ func (v View) RecentEvents(id string, limit uint64, request registry.PageRequest
 	return v.eventPage(id, request, listRecentEvents, start, (*process).eventBehind)
 }
 
+// WakeEventsAfter reads one page of the events behind a sequence whose stored
+// semantics carry a wake and that are not acked, ascending. Spec 5.16, A15.
+func (v View) WakeEventsAfter(id string, after uint64, request registry.PageRequest) (registry.Page[registry.ProcessEvent], error) {
+	start := func(*process) eventPlace { return eventPlace{after: after, end: registry.MaxEventSequence} }
+	return v.eventPage(id, request, listWakeEvents, start, (*process).wakeBehind)
+}
+
 // eventPlace is how far the pages of a list of events have come: after is the
 // sequence behind which it goes on, end the last one that belongs to it.
 type eventPlace struct{ after, end uint64 }
@@ -40,6 +47,19 @@ func (p *process) eventBehind(place eventPlace) *event {
 		return nil
 	}
 	return p.events[place.after]
+}
+
+// wakeBehind returns the next event with a wake that is not acked, nil at the
+// end.
+func (p *process) wakeBehind(place eventPlace) *event {
+	if place.after >= place.end {
+		return nil
+	}
+	sequence, found := p.index.wakeBehind(uint32(place.after))
+	if !found {
+		return nil
+	}
+	return p.events[sequence-1]
 }
 
 // eventPage reads one page of a list of events. start is where the list begins,

@@ -113,7 +113,8 @@ type Events interface {
 	// had a target. Errors: NotFound, LifeEnded. Spec 5.16, A15.
 	WakeEventsAfter(ctx context.Context, processID string, afterSequence uint64, page PageRequest) (Page[ProcessEvent], error)
 
-	// AckWake marks a sequence as consumed, for good; it need not exist yet.
+	// AckWake marks a sequence as consumed, for good; it need not exist yet. One
+	// that no event can have, above MaxEventSequence, is no error and not kept.
 	// Repeatable. Errors: NotFound. Spec 5.24.
 	AckWake(ctx context.Context, processID string, sequence uint64) error
 }
