@@ -32,14 +32,17 @@ type kind struct {
 	local bool
 	// long methods have no attempt timeout.
 	long bool
+	// repeatable writes do no harm when they happen twice.
+	repeatable bool
 }
 
 var (
-	read       = kind{}
-	write      = kind{write: true}
-	longWrite  = kind{write: true, long: true}
-	localRead  = kind{local: true}
-	localWrite = kind{write: true, local: true, long: true}
+	read            = kind{}
+	write           = kind{write: true}
+	repeatableWrite = kind{write: true, repeatable: true}
+	longWrite       = kind{write: true, long: true}
+	localRead       = kind{local: true}
+	localWrite      = kind{write: true, local: true, long: true}
 )
 
 // call makes one call of the Registry service; method is one of its method
@@ -100,22 +103,27 @@ func (c *Client) try(ctx context.Context, k kind, request proto.Message, invoke 
 	}
 	*info = registry.AnswerInfo{}
 	follow := !k.local && (k.write || callOptions.ReadLevel != registry.Stale)
+	once := c.once(k, request)
+	defer once.end()
 
 	end := time.Now().Add(c.options.retryTimeout)
 	for tries := 1; ; tries++ {
+		if err := once.prepare(ctx); err != nil {
+			return err
+		}
 		target := c.targets.pick(follow)
 		failed, answered := c.attempt(ctx, k, target, request, info, invoke)
 		if failed == nil {
 			return nil
 		}
 		wait := pause(failed, tries)
-		if !mayRepeat(failed, k) || time.Now().Add(wait).After(end) {
-			return withCause(ctx, failed, answered)
+		if !once.mayRepeat(failed) || time.Now().Add(wait).After(end) {
+			return withCause(ctx, once.outcome(failed), answered)
 		}
 		c.options.logger.Debug("trying a call again", "request", request.ProtoReflect().Descriptor().Name(),
 			"addr", target.addr, "tries", tries, "wait", wait, "code", failed.Code, "error", failed)
 		if !c.sleep(ctx, wait) {
-			return withCause(ctx, failed, false)
+			return withCause(ctx, once.outcome(failed), false)
 		}
 	}
 }
@@ -169,18 +177,6 @@ func (c *Client) attempt(ctx context.Context, k kind, to *target, request proto.
 func awaitNearDeadline(ctx context.Context) {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < deadlineSlack {
 		<-ctx.Done()
-	}
-}
-
-// mayRepeat tells whether a call may be tried again: nothing happened, and what
-// stood in the way may pass. Reads are NoLeader also when their connection
-// failed after they were sent, see wire.CallError.
-func mayRepeat(failed *registry.Error, k kind) bool {
-	switch failed.Code {
-	case registry.CodeNotLeader, registry.CodeNoLeader, registry.CodeOverloaded:
-		return failed.Definite() || !k.write
-	default:
-		return false
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 type Client struct {
 	options options
 	targets *targets
+	// sessions is nil when the client uses none.
+	sessions *sessionPool
 	// ctx ends with Close, and waiting calls with it.
 	ctx   context.Context
 	close context.CancelFunc
@@ -39,6 +41,7 @@ var (
 	_ registry.Registry = (*Client)(nil)
 	_ registry.Admin    = (*Client)(nil)
 	_ registry.Fences   = (*Client)(nil)
+	_ registry.Sessions = (*Client)(nil)
 )
 
 type options struct {
@@ -46,6 +49,7 @@ type options struct {
 	attemptTimeout time.Duration
 	logger         *slog.Logger
 	dial           []grpc.DialOption
+	noSessions     bool
 }
 
 // Option changes how a Client behaves.
@@ -66,6 +70,13 @@ func WithRetryTimeout(timeout time.Duration) Option {
 // last until their context ends. The default is DefaultAttemptTimeout.
 func WithAttemptTimeout(timeout time.Duration) Option {
 	return func(o *options) { o.attemptTimeout = timeout }
+}
+
+// WithoutSessions makes the client send its writes without a session: one whose
+// answer was lost ends with OutcomeUnknown then instead of being tried again.
+// It saves a program that makes a single call the opening of a session.
+func WithoutSessions() Option {
+	return func(o *options) { o.noSessions = true }
 }
 
 // WithLogger makes the client log, at debug level, what it tries again and
@@ -112,6 +123,9 @@ func Dial(addrs []string, opts ...Option) (*Client, error) {
 		}
 	}
 	c := &Client{options: o, targets: targets}
+	if !o.noSessions {
+		c.sessions = &sessionPool{open: c.OpenSession}
+	}
 	c.ctx, c.close = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -120,9 +134,13 @@ func invalid(field, format string, args ...any) error {
 	return registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: field}, format, args...)
 }
 
-// Close closes all connections. Calls under way fail, a sent write among them
-// with OutcomeUnknown; later ones fail with NoLeader.
+// Close closes the client's sessions, for which it waits a second at most, and
+// all connections. Calls under way fail, a sent write among them with
+// OutcomeUnknown; later ones fail with NoLeader.
 func (c *Client) Close() error {
+	if c.sessions != nil {
+		c.sessions.close(c.CloseSession)
+	}
 	c.close()
 	c.targets.close()
 	return nil

@@ -65,14 +65,13 @@ type outcome struct {
 	err    *registry.Error
 }
 
-// position is where the state stood after the command, nil when it was not
-// applied. The other commands of its entry share its times and have revisions
-// of their own.
+// position is where the state stood when the command was answered, nil when it
+// was not.
 func (o outcome) position() *fsm.Position {
 	if o.entry == nil {
 		return nil
 	}
-	return &fsm.Position{Revision: o.result.Revision, ClockMs: o.entry.ClockMs, LeaseTimeMs: o.entry.LeaseTimeMs}
+	return &fsm.Position{Revision: o.result.Revision, ClockMs: o.result.ClockMs, LeaseTimeMs: o.result.LeaseTimeMs}
 }
 
 func newReign(term uint64, clock leaderClock, queue int, overloaded prometheus.Counter) *reign {

@@ -24,9 +24,13 @@ func (r *Registry) AppendEvent(ctx context.Context, processID string, request re
 	if err != nil {
 		return registry.ProcessEventAppendResult{}, err
 	}
+	target := request.WakeTargetScope
+	if target == nil {
+		target = result.WakeTarget
+	}
 	return registry.ProcessEventAppendResult{
 		Event:        *result.Event,
-		WakeDelivery: registry.WakeDeliveryFor(result.Process, result.Event, request.WakeTargetScope),
+		WakeDelivery: registry.WakeDeliveryFor(result.Process, result.Event, target),
 	}, nil
 }
 

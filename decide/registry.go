@@ -54,9 +54,12 @@ const maxDecisions = 3
 // propose runs a decision through the log until it met the life that it was
 // made for.
 func (r *Registry) propose(ctx context.Context, decide Decision) (fsm.Result, error) {
-	if registry.OptionsFrom(ctx).Session != nil {
-		return fsm.Result{}, registry.Errorf(registry.CodeUnsupported, registry.Fields{Field: "session"},
-			"client sessions are not offered by this version: send the write without one")
+	if stamp := registry.OptionsFrom(ctx).Session; stamp != nil {
+		header, err := sessionHeader(*stamp)
+		if err != nil {
+			return fsm.Result{}, err
+		}
+		decide = decide.inSession(header)
 	}
 	for range maxDecisions {
 		result, err := r.log.Propose(ctx, decide)

@@ -21,9 +21,3 @@ func (unsupported) ReclaimProcessLease(context.Context, string, registry.LeaseOw
 func (unsupported) PruneTerminalProcesses(context.Context, uint64) (registry.ProcessPruneReport, error) {
 	return registry.ProcessPruneReport{}, notOffered("PruneTerminalProcesses")
 }
-
-func (unsupported) OpenSession(context.Context) (string, error) {
-	return "", notOffered("OpenSession")
-}
-
-func (unsupported) CloseSession(context.Context, string) error { return notOffered("CloseSession") }

@@ -18,18 +18,32 @@ type Result struct {
 	// LifeMismatch tells that the command was decided against another life of
 	// its process: nothing was changed and the leader decides again.
 	LifeMismatch bool
-	// Revision is the state's after the command.
-	Revision uint64
+	Answered
+	// Settled tells that SettleWrite took the place of the write.
+	Settled bool
 	// Process is the record after the command, for commands that answer one.
 	Process *registry.ProcessRecord
 	// Event is the stored or replayed event of AppendEvent.
 	Event *registry.ProcessEvent
+	// WakeTarget is set for an event that is answered again: where wakes went
+	// when it was answered first.
+	WakeTarget *registry.SessionScope
 	// Lease is the lease acquired or renewed, or the live one of another
 	// holder if Busy.
 	Lease *registry.ProcessLease
 	Busy  bool
 	// DeletedSession is the report of DeleteSessionProcessState.
 	DeletedSession *registry.ProcessSessionDeleteReport
+}
+
+// Answered is when a command was answered: where the state stood after it.
+type Answered struct {
+	// Again tells that a write of a session had been done before, and this is
+	// the answer that it had then.
+	Again       bool
+	Revision    uint64
+	ClockMs     uint64
+	LeaseTimeMs uint64
 }
 
 // EntryResult is the answer to a whole entry.
@@ -63,11 +77,14 @@ func (s *state) applyEntry(index, term uint64, data []byte) (EntryResult, error)
 		return EntryResult{Index: index, Refused: true, ClockMs: s.ClockMs, LeaseTimeMs: s.LeaseTimeMs, Revision: s.Revision}, nil
 	}
 	s.advanceClock(e.StampMs, takeover)
+	s.endSessions()
 	result := EntryResult{Index: index, Results: make([]Result, len(e.Commands))}
 	clusterID, members := s.ClusterID, s.members.Len()
 	for i, command := range e.Commands {
 		result.Results[i] = s.apply(command)
-		result.Results[i].Revision = s.Revision
+		if !result.Results[i].Again {
+			result.Results[i].Answered = Answered{Revision: s.Revision, ClockMs: s.ClockMs, LeaseTimeMs: s.LeaseTimeMs}
+		}
 		if command.Body.Kind() == KindCheckpoint {
 			result.Checkpoint = &Snapshot{frozen: s.freeze()}
 		}
@@ -95,13 +112,15 @@ func (s *state) advanceClock(stampMs uint64, takeover bool) {
 	s.ClockMs = stampMs
 }
 
-// apply applies one command. A session that is not known refuses before
-// anything else is looked at, spec A9.
+// apply applies one command, in its session if it has one.
 func (s *state) apply(c Command) Result {
 	if c.Session != nil {
-		return Result{Refusal: registry.Errorf(registry.CodeSessionExpired, registry.Fields{},
-			"the session is not known any more; open a new one")}
+		return s.applyInSession(c)
 	}
+	return s.applyBody(c)
+}
+
+func (s *state) applyBody(c Command) Result {
 	switch body := c.Body.(type) {
 	case *Takeover:
 		return s.applyTakeover(body)
@@ -141,6 +160,12 @@ func (s *state) apply(c Command) Result {
 		return s.applyRenewProcessLease(body)
 	case *CompleteProcessLease:
 		return s.applyCompleteProcessLease(body)
+	case *OpenSession:
+		return s.applyOpenSession(body)
+	case *CloseSession:
+		return s.applyCloseSession(body)
+	case *SettleWrite:
+		return s.applySettleWrite()
 	default:
 		// bodyOf made the body, so a kind that is missing here is a mistake in
 		// this program and not in the log.

@@ -203,7 +203,7 @@ func decodeCommand(data []byte) (Command, error) {
 	}
 	var c Command
 	if flags&flagSession != 0 {
-		c.Session = &SessionHeader{ID: [16]byte(f.take(16)), Sequence: binary.BigEndian.Uint64(f.take(8)), Floor: binary.BigEndian.Uint64(f.take(8))}
+		c.Session = &SessionHeader{ID: SessionID(f.take(16)), Sequence: binary.BigEndian.Uint64(f.take(8)), Floor: binary.BigEndian.Uint64(f.take(8))}
 	}
 	if flags&flagLife != 0 {
 		life := binary.BigEndian.Uint64(f.take(8))

@@ -17,7 +17,7 @@ type Command struct {
 
 // SessionHeader stamps a command with its session, spec A9.
 type SessionHeader struct {
-	ID       [16]byte
+	ID       SessionID
 	Sequence uint64
 	Floor    uint64
 }

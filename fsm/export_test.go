@@ -77,6 +77,7 @@ func (s *state) checkConsistency() error {
 		fail("%d live leases, counted %d", live, s.liveLeases)
 	}
 	s.checkGrants(fail)
+	s.checkSessions(fail)
 	want := Counts{Processes: s.processes.Len(), Running: running, HeldLeases: held, LiveLeases: live}
 	if got := (View{s}).Counts(); got != want {
 		fail("counts %+v, there are %+v", got, want)

@@ -66,10 +66,13 @@ const (
 	// PruneTerminalProcesses, spec 5.31.
 	KindPruneTerminalProcesses Kind = 80
 
-	// KindOpenSession (reserved) opens a client session, spec A9.
+	// KindOpenSession opens a client session, spec A9.
 	KindOpenSession Kind = 96
-	// KindCloseSession (reserved) closes a client session, spec A9.
+	// KindCloseSession closes a client session, spec A9.
 	KindCloseSession Kind = 97
+	// KindSettleWrite answers what became of a write of a session, and makes
+	// sure that one that was not done never will be. Spec A9.
+	KindSettleWrite Kind = 98
 )
 
 // Body is the content of a command: one Go struct for each kind.
@@ -126,6 +129,12 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(RenewProcessLease)
 	case KindCompleteProcessLease:
 		return new(CompleteProcessLease)
+	case KindOpenSession:
+		return new(OpenSession)
+	case KindCloseSession:
+		return new(CloseSession)
+	case KindSettleWrite:
+		return new(SettleWrite)
 	default:
 		return nil
 	}

@@ -40,8 +40,9 @@ var kinds = []struct {
 	{67, KindCompleteProcessLease, 1, &CompleteProcessLease{}},
 	{68, KindClaimNextLease, 0, nil},
 	{80, KindPruneTerminalProcesses, 0, nil},
-	{96, KindOpenSession, 0, nil},
-	{97, KindCloseSession, 0, nil},
+	{96, KindOpenSession, 1, &OpenSession{}},
+	{97, KindCloseSession, 1, &CloseSession{}},
+	{98, KindSettleWrite, 1, &SettleWrite{}},
 }
 
 func TestKindNumbersNeverChange(t *testing.T) {

@@ -21,7 +21,7 @@ func readSnapshot(r io.Reader) (*state, error) {
 	if err := l.readAll(r, l.load); err != nil {
 		return nil, err
 	}
-	if err := l.finishRow(); err != nil {
+	if err := errors.Join(l.finishRow(), l.finishSession()); err != nil {
 		return nil, fmt.Errorf("read snapshot: %w", err)
 	}
 	return l.state, nil
@@ -36,6 +36,10 @@ type stateLoader struct {
 	row      *process
 	missing  uint64
 	terminal uint64
+	// session is the client session whose answers are being read;
+	// missingAnswers is how many are still to come.
+	session        *session
+	missingAnswers uint64
 }
 
 // frameReader takes a snapshot apart and checks all that can be checked
@@ -129,6 +133,9 @@ func (f *frameReader) end(r io.Reader, payload []byte) error {
 }
 
 func (l *stateLoader) load(frame byte, payload []byte) error {
+	if l.session != nil && frame != frameSession && frame != frameAnswer {
+		return fmt.Errorf("a frame of type %d behind the sessions", frame)
+	}
 	switch frame {
 	case frameCounters:
 		var stored storedCounters
@@ -153,6 +160,10 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 		return l.loadAcks(payload)
 	case frameGrant:
 		return l.loadGrant(payload)
+	case frameSession:
+		return l.loadSession(payload)
+	case frameAnswer:
+		return l.loadAnswer(payload)
 	default:
 		return fmt.Errorf("unknown frame type %d", frame)
 	}

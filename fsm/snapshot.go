@@ -21,7 +21,9 @@ import (
 //	…     one zstd stream of frames, in this order: one counters frame, the
 //	      members by node id, then for every process by id its process frame,
 //	      its event frames by sequence and, if there are any, its acks, then
-//	      the grants by session id, frame id and process id, last the end frame
+//	      the grants by session id, frame id and process id, then
+//	      for every client session by id its session frame and its answer frames
+//	      by sequence, last the end frame
 //
 //	frame
 //	1     frame type, zero is invalid
@@ -40,6 +42,8 @@ const (
 	frameEvent    byte = 4
 	frameGrant    byte = 5
 	frameAcks     byte = 6
+	frameSession  byte = 16
+	frameAnswer   byte = 17
 	frameEnd      byte = 255
 )
 
@@ -107,6 +111,19 @@ type storedAcks struct {
 type storedWake struct {
 	Input     string
 	DedupeKey string
+}
+
+type storedSession struct {
+	ID          SessionID
+	Floor       uint64
+	EndMs       uint64
+	AnswerCount uint64
+}
+
+type storedKeptAnswer struct {
+	Sequence uint64
+	// Answer is a storedAnswer.
+	Answer []byte
 }
 
 // Snapshot is a state as it was at one log entry. It never changes and may be
@@ -208,6 +225,16 @@ func (s *frozen) writeFrames(f *frameWriter) (err error) {
 	}
 	s.grants.Scan(func(g *grant) bool {
 		err = f.write(frameGrant, storeGrant(g))
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	s.sessions.Scan(func(_ string, row *session) bool {
+		err = f.write(frameSession, storedSession{ID: row.id, Floor: row.floor, EndMs: row.endMs, AnswerCount: uint64(len(row.answers))})
+		for i := 0; i < len(row.answers) && err == nil; i++ {
+			err = f.write(frameAnswer, storedKeptAnswer{Sequence: row.answers[i].sequence, Answer: row.answers[i].data})
+		}
 		return err == nil
 	})
 	if err != nil {

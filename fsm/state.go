@@ -87,6 +87,7 @@ type state struct {
 	processes *btree.Map[string, *process]
 	members   *btree.Map[string, string]
 	grants    grantTable
+	sessions  sessions
 
 	// The indexes are derived from the tables and never part of a snapshot.
 	nonTerminal *btree.Set[string]
@@ -102,6 +103,7 @@ func newState() *state {
 		processes:   new(btree.Map[string, *process]),
 		members:     new(btree.Map[string, string]),
 		grants:      newGrantTable(),
+		sessions:    newSessions(),
 		nonTerminal: new(btree.Set[string]),
 		wakeTargets: make(map[string]*btree.Set[string]),
 		leaseEnds: btree.NewBTreeGOptions(func(a, b leaseEnd) bool {
@@ -119,10 +121,14 @@ type frozen struct {
 	processes *btree.Map[string, *process]
 	members   *btree.Map[string, string]
 	grants    *btree.BTreeG[*grant]
+	sessions  *btree.Map[string, *session]
 }
 
 func (s *state) freeze() *frozen {
-	return &frozen{counters: s.counters, processes: s.processes.Copy(), members: s.members.Copy(), grants: s.grants.byScope.Copy()}
+	return &frozen{
+		counters: s.counters, processes: s.processes.Copy(), members: s.members.Copy(),
+		grants: s.grants.byScope.Copy(), sessions: s.sessions.rows.Copy(),
+	}
 }
 
 // setWakeTarget moves a process from one target session to another; nil is
@@ -216,8 +222,8 @@ func (s *state) advanceLeaseTime(ms uint64) {
 // live tells that a lease has a holder and has not ended.
 func (s *state) live(l lease) bool { return l.held && l.endMs > s.LeaseTimeMs }
 
-// anyLiveLease tells whether time must go on because some lease runs on it.
-func (s *state) anyLiveLease() bool { return s.liveLeases > 0 }
+// needsTime tells whether time must go on because something runs on it.
+func (s *state) needsTime() bool { return s.liveLeases > 0 || s.sessions.rows.Len() > 0 }
 
 // show gives a lease row its public form: its end on the cluster's clock.
 func (s *state) show(processID string, l lease) *registry.ProcessLease {

@@ -44,7 +44,7 @@ func (v View) Counts() Counts {
 
 // NeedsTime tells whether something runs on lease time, so that the leader has
 // to keep it moving.
-func (v View) NeedsTime() bool { return v.state.anyLiveLease() }
+func (v View) NeedsTime() bool { return v.state.needsTime() }
 
 // Member returns the recorded instance of a node.
 func (v View) Member(nodeID string) (instanceID string, ok bool) {

@@ -30,3 +30,14 @@ const MaxSelectorsPerEventType = 128
 // MaxEventSequence is the highest sequence that an event can have: each of the
 // four core terminal types may come after MaxEventsPerProcess others.
 const MaxEventSequence = MaxEventsPerProcess + 4
+
+// The bounds of client sessions, spec A9. A session ends after so much lease
+// time without a write, in milliseconds; answers are kept up to a number and to
+// bytes a session, and to bytes in all.
+const (
+	SessionTTLMs          = 15 * 60 * 1000
+	MaxSessions           = 100_000
+	MaxSessionAnswers     = 256
+	MaxSessionAnswerBytes = 1 << 20
+	MaxAnswerBytes        = 256 << 20
+)

@@ -25,12 +25,7 @@ type Backend interface {
 	registry.Registry
 	registry.Admin
 	registry.Fences
-	// OpenSession opens a session for exactly-once writes. Errors: NotLeader,
-	// Overloaded, OutcomeUnknown.
-	OpenSession(ctx context.Context) (string, error)
-	// CloseSession ends a session; one that is not known is no error. Errors:
-	// NotLeader, OutcomeUnknown.
-	CloseSession(ctx context.Context, id string) error
+	registry.Sessions
 	// Leader names the leader, or returns empty texts when none is known. self
 	// tells that it is this node. It does not wait.
 	Leader() (id, addr string, self bool)

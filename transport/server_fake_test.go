@@ -94,6 +94,10 @@ func (f *fakeBackend) OpenSession(ctx context.Context) (string, error) {
 	return reply[string](f, ctx, "OpenSession")
 }
 
+func (f *fakeBackend) SettleWrite(ctx context.Context, stamp registry.SessionStamp) (registry.WriteOutcome, error) {
+	return reply[registry.WriteOutcome](f, ctx, "SettleWrite", stamp)
+}
+
 func (f *fakeBackend) CloseSession(ctx context.Context, id string) error {
 	return done(f, ctx, "CloseSession", id)
 }

@@ -25,6 +25,15 @@ func (s *registryService) CloseSession(ctx context.Context, in *pb.CloseSessionR
 	return &pb.CloseSessionResponse{}, s.backend.CloseSession(ctx, in.GetSessionId())
 }
 
+func (s *registryService) SettleWrite(ctx context.Context, in *pb.SettleWriteRequest) (*pb.SettleWriteResponse, error) {
+	stamp, err := wire.RequiredStampFromPB(in.GetStamp())
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := s.backend.SettleWrite(ctx, stamp)
+	return wire.WriteOutcomeToPB(outcome), err
+}
+
 func (s *registryService) DurabilityTier(context.Context, *pb.DurabilityTierRequest) (*pb.DurabilityTierResponse, error) {
 	return &pb.DurabilityTierResponse{Tier: wire.TierToPB(s.backend.DurabilityTier())}, nil
 }

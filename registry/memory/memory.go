@@ -77,6 +77,10 @@ func (l *log) Propose(ctx context.Context, decide decide.Decision) (fsm.Result, 
 		return fsm.Result{}, registry.Errorf(registry.CodeInternal, registry.Fields{}, "apply: %v", err)
 	}
 	l.answer(ctx)
+	if info := registry.OptionsFrom(ctx).Answer; info != nil {
+		answered := result.Results[0].Answered
+		info.Revision, info.ClockMs, info.LeaseTimeMs = answered.Revision, answered.ClockMs, answered.LeaseTimeMs
+	}
 	return result.Results[0], nil
 }
 

@@ -24,10 +24,11 @@ var File_holdfast_v1_registry_proto protoreflect.FileDescriptor
 
 const file_holdfast_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x1aholdfast/v1/registry.proto\x12\vholdfast.v1\x1a!holdfast/v1/registry_events.proto\x1a\"holdfast/v1/registry_handles.proto\x1a!holdfast/v1/registry_leases.proto\x1a$holdfast/v1/registry_processes.proto2\xf0\x19\n" +
+	"\x1aholdfast/v1/registry.proto\x12\vholdfast.v1\x1a!holdfast/v1/registry_events.proto\x1a\"holdfast/v1/registry_handles.proto\x1a!holdfast/v1/registry_leases.proto\x1a$holdfast/v1/registry_processes.proto\x1a#holdfast/v1/registry_sessions.proto2\xc2\x1a\n" +
 	"\bRegistry\x12P\n" +
 	"\vOpenSession\x12\x1f.holdfast.v1.OpenSessionRequest\x1a .holdfast.v1.OpenSessionResponse\x12S\n" +
-	"\fCloseSession\x12 .holdfast.v1.CloseSessionRequest\x1a!.holdfast.v1.CloseSessionResponse\x12^\n" +
+	"\fCloseSession\x12 .holdfast.v1.CloseSessionRequest\x1a!.holdfast.v1.CloseSessionResponse\x12P\n" +
+	"\vSettleWrite\x12\x1f.holdfast.v1.SettleWriteRequest\x1a .holdfast.v1.SettleWriteResponse\x12^\n" +
 	"\x0eDurabilityTier\x12\".holdfast.v1.DurabilityTierRequest\x1a#.holdfast.v1.DurabilityTierResponse\"\x03\x90\x02\x01\x12\\\n" +
 	"\x0fRegisterProcess\x12#.holdfast.v1.RegisterProcessRequest\x1a$.holdfast.v1.RegisterProcessResponse\x12Y\n" +
 	"\x0eSetExternalRef\x12\".holdfast.v1.SetExternalRefRequest\x1a#.holdfast.v1.SetExternalRefResponse\x12R\n" +
@@ -66,144 +67,148 @@ const file_holdfast_v1_registry_proto_rawDesc = "" +
 var file_holdfast_v1_registry_proto_goTypes = []any{
 	(*OpenSessionRequest)(nil),                // 0: holdfast.v1.OpenSessionRequest
 	(*CloseSessionRequest)(nil),               // 1: holdfast.v1.CloseSessionRequest
-	(*DurabilityTierRequest)(nil),             // 2: holdfast.v1.DurabilityTierRequest
-	(*RegisterProcessRequest)(nil),            // 3: holdfast.v1.RegisterProcessRequest
-	(*SetExternalRefRequest)(nil),             // 4: holdfast.v1.SetExternalRefRequest
-	(*GetProcessRequest)(nil),                 // 5: holdfast.v1.GetProcessRequest
-	(*ListProcessesRequest)(nil),              // 6: holdfast.v1.ListProcessesRequest
-	(*ListNonTerminalRequest)(nil),            // 7: holdfast.v1.ListNonTerminalRequest
-	(*CompleteProcessRequest)(nil),            // 8: holdfast.v1.CompleteProcessRequest
-	(*RecordFirstStartedRequest)(nil),         // 9: holdfast.v1.RecordFirstStartedRequest
-	(*RequestProcessAbandonRequest)(nil),      // 10: holdfast.v1.RequestProcessAbandonRequest
-	(*SetProcessWaitRequest)(nil),             // 11: holdfast.v1.SetProcessWaitRequest
-	(*ClearProcessWaitRequest)(nil),           // 12: holdfast.v1.ClearProcessWaitRequest
-	(*AppendEventRequest)(nil),                // 13: holdfast.v1.AppendEventRequest
-	(*EventsAfterRequest)(nil),                // 14: holdfast.v1.EventsAfterRequest
-	(*CountEventsThroughRequest)(nil),         // 15: holdfast.v1.CountEventsThroughRequest
-	(*RecentEventsRequest)(nil),               // 16: holdfast.v1.RecentEventsRequest
-	(*WakeEventsAfterRequest)(nil),            // 17: holdfast.v1.WakeEventsAfterRequest
-	(*AckWakeRequest)(nil),                    // 18: holdfast.v1.AckWakeRequest
-	(*GrantHandleRequest)(nil),                // 19: holdfast.v1.GrantHandleRequest
-	(*RevokeHandleRequest)(nil),               // 20: holdfast.v1.RevokeHandleRequest
-	(*TransferHandleGrantsRequest)(nil),       // 21: holdfast.v1.TransferHandleGrantsRequest
-	(*ListHandleGrantsRequest)(nil),           // 22: holdfast.v1.ListHandleGrantsRequest
-	(*ListLiveHandleGrantsRequest)(nil),       // 23: holdfast.v1.ListLiveHandleGrantsRequest
-	(*HasHandleGrantRequest)(nil),             // 24: holdfast.v1.HasHandleGrantRequest
-	(*HandleGrantsForProcessRequest)(nil),     // 25: holdfast.v1.HandleGrantsForProcessRequest
-	(*DeleteSessionProcessStateRequest)(nil),  // 26: holdfast.v1.DeleteSessionProcessStateRequest
-	(*ClaimProcessLeaseRequest)(nil),          // 27: holdfast.v1.ClaimProcessLeaseRequest
-	(*ReclaimProcessLeaseRequest)(nil),        // 28: holdfast.v1.ReclaimProcessLeaseRequest
-	(*RenewProcessLeaseRequest)(nil),          // 29: holdfast.v1.RenewProcessLeaseRequest
-	(*GetProcessLeaseRequest)(nil),            // 30: holdfast.v1.GetProcessLeaseRequest
-	(*CompleteProcessLeaseRequest)(nil),       // 31: holdfast.v1.CompleteProcessLeaseRequest
-	(*CheckFenceRequest)(nil),                 // 32: holdfast.v1.CheckFenceRequest
-	(*PruneTerminalProcessesRequest)(nil),     // 33: holdfast.v1.PruneTerminalProcessesRequest
-	(*OpenSessionResponse)(nil),               // 34: holdfast.v1.OpenSessionResponse
-	(*CloseSessionResponse)(nil),              // 35: holdfast.v1.CloseSessionResponse
-	(*DurabilityTierResponse)(nil),            // 36: holdfast.v1.DurabilityTierResponse
-	(*RegisterProcessResponse)(nil),           // 37: holdfast.v1.RegisterProcessResponse
-	(*SetExternalRefResponse)(nil),            // 38: holdfast.v1.SetExternalRefResponse
-	(*GetProcessResponse)(nil),                // 39: holdfast.v1.GetProcessResponse
-	(*ListProcessesResponse)(nil),             // 40: holdfast.v1.ListProcessesResponse
-	(*ListNonTerminalResponse)(nil),           // 41: holdfast.v1.ListNonTerminalResponse
-	(*CompleteProcessResponse)(nil),           // 42: holdfast.v1.CompleteProcessResponse
-	(*RecordFirstStartedResponse)(nil),        // 43: holdfast.v1.RecordFirstStartedResponse
-	(*RequestProcessAbandonResponse)(nil),     // 44: holdfast.v1.RequestProcessAbandonResponse
-	(*SetProcessWaitResponse)(nil),            // 45: holdfast.v1.SetProcessWaitResponse
-	(*ClearProcessWaitResponse)(nil),          // 46: holdfast.v1.ClearProcessWaitResponse
-	(*AppendEventResponse)(nil),               // 47: holdfast.v1.AppendEventResponse
-	(*EventsAfterResponse)(nil),               // 48: holdfast.v1.EventsAfterResponse
-	(*CountEventsThroughResponse)(nil),        // 49: holdfast.v1.CountEventsThroughResponse
-	(*RecentEventsResponse)(nil),              // 50: holdfast.v1.RecentEventsResponse
-	(*WakeEventsAfterResponse)(nil),           // 51: holdfast.v1.WakeEventsAfterResponse
-	(*AckWakeResponse)(nil),                   // 52: holdfast.v1.AckWakeResponse
-	(*GrantHandleResponse)(nil),               // 53: holdfast.v1.GrantHandleResponse
-	(*RevokeHandleResponse)(nil),              // 54: holdfast.v1.RevokeHandleResponse
-	(*TransferHandleGrantsResponse)(nil),      // 55: holdfast.v1.TransferHandleGrantsResponse
-	(*ListHandleGrantsResponse)(nil),          // 56: holdfast.v1.ListHandleGrantsResponse
-	(*ListLiveHandleGrantsResponse)(nil),      // 57: holdfast.v1.ListLiveHandleGrantsResponse
-	(*HasHandleGrantResponse)(nil),            // 58: holdfast.v1.HasHandleGrantResponse
-	(*HandleGrantsForProcessResponse)(nil),    // 59: holdfast.v1.HandleGrantsForProcessResponse
-	(*DeleteSessionProcessStateResponse)(nil), // 60: holdfast.v1.DeleteSessionProcessStateResponse
-	(*ClaimProcessLeaseResponse)(nil),         // 61: holdfast.v1.ClaimProcessLeaseResponse
-	(*ReclaimProcessLeaseResponse)(nil),       // 62: holdfast.v1.ReclaimProcessLeaseResponse
-	(*RenewProcessLeaseResponse)(nil),         // 63: holdfast.v1.RenewProcessLeaseResponse
-	(*GetProcessLeaseResponse)(nil),           // 64: holdfast.v1.GetProcessLeaseResponse
-	(*CompleteProcessLeaseResponse)(nil),      // 65: holdfast.v1.CompleteProcessLeaseResponse
-	(*CheckFenceResponse)(nil),                // 66: holdfast.v1.CheckFenceResponse
-	(*PruneTerminalProcessesResponse)(nil),    // 67: holdfast.v1.PruneTerminalProcessesResponse
+	(*SettleWriteRequest)(nil),                // 2: holdfast.v1.SettleWriteRequest
+	(*DurabilityTierRequest)(nil),             // 3: holdfast.v1.DurabilityTierRequest
+	(*RegisterProcessRequest)(nil),            // 4: holdfast.v1.RegisterProcessRequest
+	(*SetExternalRefRequest)(nil),             // 5: holdfast.v1.SetExternalRefRequest
+	(*GetProcessRequest)(nil),                 // 6: holdfast.v1.GetProcessRequest
+	(*ListProcessesRequest)(nil),              // 7: holdfast.v1.ListProcessesRequest
+	(*ListNonTerminalRequest)(nil),            // 8: holdfast.v1.ListNonTerminalRequest
+	(*CompleteProcessRequest)(nil),            // 9: holdfast.v1.CompleteProcessRequest
+	(*RecordFirstStartedRequest)(nil),         // 10: holdfast.v1.RecordFirstStartedRequest
+	(*RequestProcessAbandonRequest)(nil),      // 11: holdfast.v1.RequestProcessAbandonRequest
+	(*SetProcessWaitRequest)(nil),             // 12: holdfast.v1.SetProcessWaitRequest
+	(*ClearProcessWaitRequest)(nil),           // 13: holdfast.v1.ClearProcessWaitRequest
+	(*AppendEventRequest)(nil),                // 14: holdfast.v1.AppendEventRequest
+	(*EventsAfterRequest)(nil),                // 15: holdfast.v1.EventsAfterRequest
+	(*CountEventsThroughRequest)(nil),         // 16: holdfast.v1.CountEventsThroughRequest
+	(*RecentEventsRequest)(nil),               // 17: holdfast.v1.RecentEventsRequest
+	(*WakeEventsAfterRequest)(nil),            // 18: holdfast.v1.WakeEventsAfterRequest
+	(*AckWakeRequest)(nil),                    // 19: holdfast.v1.AckWakeRequest
+	(*GrantHandleRequest)(nil),                // 20: holdfast.v1.GrantHandleRequest
+	(*RevokeHandleRequest)(nil),               // 21: holdfast.v1.RevokeHandleRequest
+	(*TransferHandleGrantsRequest)(nil),       // 22: holdfast.v1.TransferHandleGrantsRequest
+	(*ListHandleGrantsRequest)(nil),           // 23: holdfast.v1.ListHandleGrantsRequest
+	(*ListLiveHandleGrantsRequest)(nil),       // 24: holdfast.v1.ListLiveHandleGrantsRequest
+	(*HasHandleGrantRequest)(nil),             // 25: holdfast.v1.HasHandleGrantRequest
+	(*HandleGrantsForProcessRequest)(nil),     // 26: holdfast.v1.HandleGrantsForProcessRequest
+	(*DeleteSessionProcessStateRequest)(nil),  // 27: holdfast.v1.DeleteSessionProcessStateRequest
+	(*ClaimProcessLeaseRequest)(nil),          // 28: holdfast.v1.ClaimProcessLeaseRequest
+	(*ReclaimProcessLeaseRequest)(nil),        // 29: holdfast.v1.ReclaimProcessLeaseRequest
+	(*RenewProcessLeaseRequest)(nil),          // 30: holdfast.v1.RenewProcessLeaseRequest
+	(*GetProcessLeaseRequest)(nil),            // 31: holdfast.v1.GetProcessLeaseRequest
+	(*CompleteProcessLeaseRequest)(nil),       // 32: holdfast.v1.CompleteProcessLeaseRequest
+	(*CheckFenceRequest)(nil),                 // 33: holdfast.v1.CheckFenceRequest
+	(*PruneTerminalProcessesRequest)(nil),     // 34: holdfast.v1.PruneTerminalProcessesRequest
+	(*OpenSessionResponse)(nil),               // 35: holdfast.v1.OpenSessionResponse
+	(*CloseSessionResponse)(nil),              // 36: holdfast.v1.CloseSessionResponse
+	(*SettleWriteResponse)(nil),               // 37: holdfast.v1.SettleWriteResponse
+	(*DurabilityTierResponse)(nil),            // 38: holdfast.v1.DurabilityTierResponse
+	(*RegisterProcessResponse)(nil),           // 39: holdfast.v1.RegisterProcessResponse
+	(*SetExternalRefResponse)(nil),            // 40: holdfast.v1.SetExternalRefResponse
+	(*GetProcessResponse)(nil),                // 41: holdfast.v1.GetProcessResponse
+	(*ListProcessesResponse)(nil),             // 42: holdfast.v1.ListProcessesResponse
+	(*ListNonTerminalResponse)(nil),           // 43: holdfast.v1.ListNonTerminalResponse
+	(*CompleteProcessResponse)(nil),           // 44: holdfast.v1.CompleteProcessResponse
+	(*RecordFirstStartedResponse)(nil),        // 45: holdfast.v1.RecordFirstStartedResponse
+	(*RequestProcessAbandonResponse)(nil),     // 46: holdfast.v1.RequestProcessAbandonResponse
+	(*SetProcessWaitResponse)(nil),            // 47: holdfast.v1.SetProcessWaitResponse
+	(*ClearProcessWaitResponse)(nil),          // 48: holdfast.v1.ClearProcessWaitResponse
+	(*AppendEventResponse)(nil),               // 49: holdfast.v1.AppendEventResponse
+	(*EventsAfterResponse)(nil),               // 50: holdfast.v1.EventsAfterResponse
+	(*CountEventsThroughResponse)(nil),        // 51: holdfast.v1.CountEventsThroughResponse
+	(*RecentEventsResponse)(nil),              // 52: holdfast.v1.RecentEventsResponse
+	(*WakeEventsAfterResponse)(nil),           // 53: holdfast.v1.WakeEventsAfterResponse
+	(*AckWakeResponse)(nil),                   // 54: holdfast.v1.AckWakeResponse
+	(*GrantHandleResponse)(nil),               // 55: holdfast.v1.GrantHandleResponse
+	(*RevokeHandleResponse)(nil),              // 56: holdfast.v1.RevokeHandleResponse
+	(*TransferHandleGrantsResponse)(nil),      // 57: holdfast.v1.TransferHandleGrantsResponse
+	(*ListHandleGrantsResponse)(nil),          // 58: holdfast.v1.ListHandleGrantsResponse
+	(*ListLiveHandleGrantsResponse)(nil),      // 59: holdfast.v1.ListLiveHandleGrantsResponse
+	(*HasHandleGrantResponse)(nil),            // 60: holdfast.v1.HasHandleGrantResponse
+	(*HandleGrantsForProcessResponse)(nil),    // 61: holdfast.v1.HandleGrantsForProcessResponse
+	(*DeleteSessionProcessStateResponse)(nil), // 62: holdfast.v1.DeleteSessionProcessStateResponse
+	(*ClaimProcessLeaseResponse)(nil),         // 63: holdfast.v1.ClaimProcessLeaseResponse
+	(*ReclaimProcessLeaseResponse)(nil),       // 64: holdfast.v1.ReclaimProcessLeaseResponse
+	(*RenewProcessLeaseResponse)(nil),         // 65: holdfast.v1.RenewProcessLeaseResponse
+	(*GetProcessLeaseResponse)(nil),           // 66: holdfast.v1.GetProcessLeaseResponse
+	(*CompleteProcessLeaseResponse)(nil),      // 67: holdfast.v1.CompleteProcessLeaseResponse
+	(*CheckFenceResponse)(nil),                // 68: holdfast.v1.CheckFenceResponse
+	(*PruneTerminalProcessesResponse)(nil),    // 69: holdfast.v1.PruneTerminalProcessesResponse
 }
 var file_holdfast_v1_registry_proto_depIdxs = []int32{
 	0,  // 0: holdfast.v1.Registry.OpenSession:input_type -> holdfast.v1.OpenSessionRequest
 	1,  // 1: holdfast.v1.Registry.CloseSession:input_type -> holdfast.v1.CloseSessionRequest
-	2,  // 2: holdfast.v1.Registry.DurabilityTier:input_type -> holdfast.v1.DurabilityTierRequest
-	3,  // 3: holdfast.v1.Registry.RegisterProcess:input_type -> holdfast.v1.RegisterProcessRequest
-	4,  // 4: holdfast.v1.Registry.SetExternalRef:input_type -> holdfast.v1.SetExternalRefRequest
-	5,  // 5: holdfast.v1.Registry.GetProcess:input_type -> holdfast.v1.GetProcessRequest
-	6,  // 6: holdfast.v1.Registry.ListProcesses:input_type -> holdfast.v1.ListProcessesRequest
-	7,  // 7: holdfast.v1.Registry.ListNonTerminal:input_type -> holdfast.v1.ListNonTerminalRequest
-	8,  // 8: holdfast.v1.Registry.CompleteProcess:input_type -> holdfast.v1.CompleteProcessRequest
-	9,  // 9: holdfast.v1.Registry.RecordFirstStarted:input_type -> holdfast.v1.RecordFirstStartedRequest
-	10, // 10: holdfast.v1.Registry.RequestProcessAbandon:input_type -> holdfast.v1.RequestProcessAbandonRequest
-	11, // 11: holdfast.v1.Registry.SetProcessWait:input_type -> holdfast.v1.SetProcessWaitRequest
-	12, // 12: holdfast.v1.Registry.ClearProcessWait:input_type -> holdfast.v1.ClearProcessWaitRequest
-	13, // 13: holdfast.v1.Registry.AppendEvent:input_type -> holdfast.v1.AppendEventRequest
-	14, // 14: holdfast.v1.Registry.EventsAfter:input_type -> holdfast.v1.EventsAfterRequest
-	15, // 15: holdfast.v1.Registry.CountEventsThrough:input_type -> holdfast.v1.CountEventsThroughRequest
-	16, // 16: holdfast.v1.Registry.RecentEvents:input_type -> holdfast.v1.RecentEventsRequest
-	17, // 17: holdfast.v1.Registry.WakeEventsAfter:input_type -> holdfast.v1.WakeEventsAfterRequest
-	18, // 18: holdfast.v1.Registry.AckWake:input_type -> holdfast.v1.AckWakeRequest
-	19, // 19: holdfast.v1.Registry.GrantHandle:input_type -> holdfast.v1.GrantHandleRequest
-	20, // 20: holdfast.v1.Registry.RevokeHandle:input_type -> holdfast.v1.RevokeHandleRequest
-	21, // 21: holdfast.v1.Registry.TransferHandleGrants:input_type -> holdfast.v1.TransferHandleGrantsRequest
-	22, // 22: holdfast.v1.Registry.ListHandleGrants:input_type -> holdfast.v1.ListHandleGrantsRequest
-	23, // 23: holdfast.v1.Registry.ListLiveHandleGrants:input_type -> holdfast.v1.ListLiveHandleGrantsRequest
-	24, // 24: holdfast.v1.Registry.HasHandleGrant:input_type -> holdfast.v1.HasHandleGrantRequest
-	25, // 25: holdfast.v1.Registry.HandleGrantsForProcess:input_type -> holdfast.v1.HandleGrantsForProcessRequest
-	26, // 26: holdfast.v1.Registry.DeleteSessionProcessState:input_type -> holdfast.v1.DeleteSessionProcessStateRequest
-	27, // 27: holdfast.v1.Registry.ClaimProcessLease:input_type -> holdfast.v1.ClaimProcessLeaseRequest
-	28, // 28: holdfast.v1.Registry.ReclaimProcessLease:input_type -> holdfast.v1.ReclaimProcessLeaseRequest
-	29, // 29: holdfast.v1.Registry.RenewProcessLease:input_type -> holdfast.v1.RenewProcessLeaseRequest
-	30, // 30: holdfast.v1.Registry.GetProcessLease:input_type -> holdfast.v1.GetProcessLeaseRequest
-	31, // 31: holdfast.v1.Registry.CompleteProcessLease:input_type -> holdfast.v1.CompleteProcessLeaseRequest
-	32, // 32: holdfast.v1.Registry.CheckFence:input_type -> holdfast.v1.CheckFenceRequest
-	33, // 33: holdfast.v1.Registry.PruneTerminalProcesses:input_type -> holdfast.v1.PruneTerminalProcessesRequest
-	34, // 34: holdfast.v1.Registry.OpenSession:output_type -> holdfast.v1.OpenSessionResponse
-	35, // 35: holdfast.v1.Registry.CloseSession:output_type -> holdfast.v1.CloseSessionResponse
-	36, // 36: holdfast.v1.Registry.DurabilityTier:output_type -> holdfast.v1.DurabilityTierResponse
-	37, // 37: holdfast.v1.Registry.RegisterProcess:output_type -> holdfast.v1.RegisterProcessResponse
-	38, // 38: holdfast.v1.Registry.SetExternalRef:output_type -> holdfast.v1.SetExternalRefResponse
-	39, // 39: holdfast.v1.Registry.GetProcess:output_type -> holdfast.v1.GetProcessResponse
-	40, // 40: holdfast.v1.Registry.ListProcesses:output_type -> holdfast.v1.ListProcessesResponse
-	41, // 41: holdfast.v1.Registry.ListNonTerminal:output_type -> holdfast.v1.ListNonTerminalResponse
-	42, // 42: holdfast.v1.Registry.CompleteProcess:output_type -> holdfast.v1.CompleteProcessResponse
-	43, // 43: holdfast.v1.Registry.RecordFirstStarted:output_type -> holdfast.v1.RecordFirstStartedResponse
-	44, // 44: holdfast.v1.Registry.RequestProcessAbandon:output_type -> holdfast.v1.RequestProcessAbandonResponse
-	45, // 45: holdfast.v1.Registry.SetProcessWait:output_type -> holdfast.v1.SetProcessWaitResponse
-	46, // 46: holdfast.v1.Registry.ClearProcessWait:output_type -> holdfast.v1.ClearProcessWaitResponse
-	47, // 47: holdfast.v1.Registry.AppendEvent:output_type -> holdfast.v1.AppendEventResponse
-	48, // 48: holdfast.v1.Registry.EventsAfter:output_type -> holdfast.v1.EventsAfterResponse
-	49, // 49: holdfast.v1.Registry.CountEventsThrough:output_type -> holdfast.v1.CountEventsThroughResponse
-	50, // 50: holdfast.v1.Registry.RecentEvents:output_type -> holdfast.v1.RecentEventsResponse
-	51, // 51: holdfast.v1.Registry.WakeEventsAfter:output_type -> holdfast.v1.WakeEventsAfterResponse
-	52, // 52: holdfast.v1.Registry.AckWake:output_type -> holdfast.v1.AckWakeResponse
-	53, // 53: holdfast.v1.Registry.GrantHandle:output_type -> holdfast.v1.GrantHandleResponse
-	54, // 54: holdfast.v1.Registry.RevokeHandle:output_type -> holdfast.v1.RevokeHandleResponse
-	55, // 55: holdfast.v1.Registry.TransferHandleGrants:output_type -> holdfast.v1.TransferHandleGrantsResponse
-	56, // 56: holdfast.v1.Registry.ListHandleGrants:output_type -> holdfast.v1.ListHandleGrantsResponse
-	57, // 57: holdfast.v1.Registry.ListLiveHandleGrants:output_type -> holdfast.v1.ListLiveHandleGrantsResponse
-	58, // 58: holdfast.v1.Registry.HasHandleGrant:output_type -> holdfast.v1.HasHandleGrantResponse
-	59, // 59: holdfast.v1.Registry.HandleGrantsForProcess:output_type -> holdfast.v1.HandleGrantsForProcessResponse
-	60, // 60: holdfast.v1.Registry.DeleteSessionProcessState:output_type -> holdfast.v1.DeleteSessionProcessStateResponse
-	61, // 61: holdfast.v1.Registry.ClaimProcessLease:output_type -> holdfast.v1.ClaimProcessLeaseResponse
-	62, // 62: holdfast.v1.Registry.ReclaimProcessLease:output_type -> holdfast.v1.ReclaimProcessLeaseResponse
-	63, // 63: holdfast.v1.Registry.RenewProcessLease:output_type -> holdfast.v1.RenewProcessLeaseResponse
-	64, // 64: holdfast.v1.Registry.GetProcessLease:output_type -> holdfast.v1.GetProcessLeaseResponse
-	65, // 65: holdfast.v1.Registry.CompleteProcessLease:output_type -> holdfast.v1.CompleteProcessLeaseResponse
-	66, // 66: holdfast.v1.Registry.CheckFence:output_type -> holdfast.v1.CheckFenceResponse
-	67, // 67: holdfast.v1.Registry.PruneTerminalProcesses:output_type -> holdfast.v1.PruneTerminalProcessesResponse
-	34, // [34:68] is the sub-list for method output_type
-	0,  // [0:34] is the sub-list for method input_type
+	2,  // 2: holdfast.v1.Registry.SettleWrite:input_type -> holdfast.v1.SettleWriteRequest
+	3,  // 3: holdfast.v1.Registry.DurabilityTier:input_type -> holdfast.v1.DurabilityTierRequest
+	4,  // 4: holdfast.v1.Registry.RegisterProcess:input_type -> holdfast.v1.RegisterProcessRequest
+	5,  // 5: holdfast.v1.Registry.SetExternalRef:input_type -> holdfast.v1.SetExternalRefRequest
+	6,  // 6: holdfast.v1.Registry.GetProcess:input_type -> holdfast.v1.GetProcessRequest
+	7,  // 7: holdfast.v1.Registry.ListProcesses:input_type -> holdfast.v1.ListProcessesRequest
+	8,  // 8: holdfast.v1.Registry.ListNonTerminal:input_type -> holdfast.v1.ListNonTerminalRequest
+	9,  // 9: holdfast.v1.Registry.CompleteProcess:input_type -> holdfast.v1.CompleteProcessRequest
+	10, // 10: holdfast.v1.Registry.RecordFirstStarted:input_type -> holdfast.v1.RecordFirstStartedRequest
+	11, // 11: holdfast.v1.Registry.RequestProcessAbandon:input_type -> holdfast.v1.RequestProcessAbandonRequest
+	12, // 12: holdfast.v1.Registry.SetProcessWait:input_type -> holdfast.v1.SetProcessWaitRequest
+	13, // 13: holdfast.v1.Registry.ClearProcessWait:input_type -> holdfast.v1.ClearProcessWaitRequest
+	14, // 14: holdfast.v1.Registry.AppendEvent:input_type -> holdfast.v1.AppendEventRequest
+	15, // 15: holdfast.v1.Registry.EventsAfter:input_type -> holdfast.v1.EventsAfterRequest
+	16, // 16: holdfast.v1.Registry.CountEventsThrough:input_type -> holdfast.v1.CountEventsThroughRequest
+	17, // 17: holdfast.v1.Registry.RecentEvents:input_type -> holdfast.v1.RecentEventsRequest
+	18, // 18: holdfast.v1.Registry.WakeEventsAfter:input_type -> holdfast.v1.WakeEventsAfterRequest
+	19, // 19: holdfast.v1.Registry.AckWake:input_type -> holdfast.v1.AckWakeRequest
+	20, // 20: holdfast.v1.Registry.GrantHandle:input_type -> holdfast.v1.GrantHandleRequest
+	21, // 21: holdfast.v1.Registry.RevokeHandle:input_type -> holdfast.v1.RevokeHandleRequest
+	22, // 22: holdfast.v1.Registry.TransferHandleGrants:input_type -> holdfast.v1.TransferHandleGrantsRequest
+	23, // 23: holdfast.v1.Registry.ListHandleGrants:input_type -> holdfast.v1.ListHandleGrantsRequest
+	24, // 24: holdfast.v1.Registry.ListLiveHandleGrants:input_type -> holdfast.v1.ListLiveHandleGrantsRequest
+	25, // 25: holdfast.v1.Registry.HasHandleGrant:input_type -> holdfast.v1.HasHandleGrantRequest
+	26, // 26: holdfast.v1.Registry.HandleGrantsForProcess:input_type -> holdfast.v1.HandleGrantsForProcessRequest
+	27, // 27: holdfast.v1.Registry.DeleteSessionProcessState:input_type -> holdfast.v1.DeleteSessionProcessStateRequest
+	28, // 28: holdfast.v1.Registry.ClaimProcessLease:input_type -> holdfast.v1.ClaimProcessLeaseRequest
+	29, // 29: holdfast.v1.Registry.ReclaimProcessLease:input_type -> holdfast.v1.ReclaimProcessLeaseRequest
+	30, // 30: holdfast.v1.Registry.RenewProcessLease:input_type -> holdfast.v1.RenewProcessLeaseRequest
+	31, // 31: holdfast.v1.Registry.GetProcessLease:input_type -> holdfast.v1.GetProcessLeaseRequest
+	32, // 32: holdfast.v1.Registry.CompleteProcessLease:input_type -> holdfast.v1.CompleteProcessLeaseRequest
+	33, // 33: holdfast.v1.Registry.CheckFence:input_type -> holdfast.v1.CheckFenceRequest
+	34, // 34: holdfast.v1.Registry.PruneTerminalProcesses:input_type -> holdfast.v1.PruneTerminalProcessesRequest
+	35, // 35: holdfast.v1.Registry.OpenSession:output_type -> holdfast.v1.OpenSessionResponse
+	36, // 36: holdfast.v1.Registry.CloseSession:output_type -> holdfast.v1.CloseSessionResponse
+	37, // 37: holdfast.v1.Registry.SettleWrite:output_type -> holdfast.v1.SettleWriteResponse
+	38, // 38: holdfast.v1.Registry.DurabilityTier:output_type -> holdfast.v1.DurabilityTierResponse
+	39, // 39: holdfast.v1.Registry.RegisterProcess:output_type -> holdfast.v1.RegisterProcessResponse
+	40, // 40: holdfast.v1.Registry.SetExternalRef:output_type -> holdfast.v1.SetExternalRefResponse
+	41, // 41: holdfast.v1.Registry.GetProcess:output_type -> holdfast.v1.GetProcessResponse
+	42, // 42: holdfast.v1.Registry.ListProcesses:output_type -> holdfast.v1.ListProcessesResponse
+	43, // 43: holdfast.v1.Registry.ListNonTerminal:output_type -> holdfast.v1.ListNonTerminalResponse
+	44, // 44: holdfast.v1.Registry.CompleteProcess:output_type -> holdfast.v1.CompleteProcessResponse
+	45, // 45: holdfast.v1.Registry.RecordFirstStarted:output_type -> holdfast.v1.RecordFirstStartedResponse
+	46, // 46: holdfast.v1.Registry.RequestProcessAbandon:output_type -> holdfast.v1.RequestProcessAbandonResponse
+	47, // 47: holdfast.v1.Registry.SetProcessWait:output_type -> holdfast.v1.SetProcessWaitResponse
+	48, // 48: holdfast.v1.Registry.ClearProcessWait:output_type -> holdfast.v1.ClearProcessWaitResponse
+	49, // 49: holdfast.v1.Registry.AppendEvent:output_type -> holdfast.v1.AppendEventResponse
+	50, // 50: holdfast.v1.Registry.EventsAfter:output_type -> holdfast.v1.EventsAfterResponse
+	51, // 51: holdfast.v1.Registry.CountEventsThrough:output_type -> holdfast.v1.CountEventsThroughResponse
+	52, // 52: holdfast.v1.Registry.RecentEvents:output_type -> holdfast.v1.RecentEventsResponse
+	53, // 53: holdfast.v1.Registry.WakeEventsAfter:output_type -> holdfast.v1.WakeEventsAfterResponse
+	54, // 54: holdfast.v1.Registry.AckWake:output_type -> holdfast.v1.AckWakeResponse
+	55, // 55: holdfast.v1.Registry.GrantHandle:output_type -> holdfast.v1.GrantHandleResponse
+	56, // 56: holdfast.v1.Registry.RevokeHandle:output_type -> holdfast.v1.RevokeHandleResponse
+	57, // 57: holdfast.v1.Registry.TransferHandleGrants:output_type -> holdfast.v1.TransferHandleGrantsResponse
+	58, // 58: holdfast.v1.Registry.ListHandleGrants:output_type -> holdfast.v1.ListHandleGrantsResponse
+	59, // 59: holdfast.v1.Registry.ListLiveHandleGrants:output_type -> holdfast.v1.ListLiveHandleGrantsResponse
+	60, // 60: holdfast.v1.Registry.HasHandleGrant:output_type -> holdfast.v1.HasHandleGrantResponse
+	61, // 61: holdfast.v1.Registry.HandleGrantsForProcess:output_type -> holdfast.v1.HandleGrantsForProcessResponse
+	62, // 62: holdfast.v1.Registry.DeleteSessionProcessState:output_type -> holdfast.v1.DeleteSessionProcessStateResponse
+	63, // 63: holdfast.v1.Registry.ClaimProcessLease:output_type -> holdfast.v1.ClaimProcessLeaseResponse
+	64, // 64: holdfast.v1.Registry.ReclaimProcessLease:output_type -> holdfast.v1.ReclaimProcessLeaseResponse
+	65, // 65: holdfast.v1.Registry.RenewProcessLease:output_type -> holdfast.v1.RenewProcessLeaseResponse
+	66, // 66: holdfast.v1.Registry.GetProcessLease:output_type -> holdfast.v1.GetProcessLeaseResponse
+	67, // 67: holdfast.v1.Registry.CompleteProcessLease:output_type -> holdfast.v1.CompleteProcessLeaseResponse
+	68, // 68: holdfast.v1.Registry.CheckFence:output_type -> holdfast.v1.CheckFenceResponse
+	69, // 69: holdfast.v1.Registry.PruneTerminalProcesses:output_type -> holdfast.v1.PruneTerminalProcessesResponse
+	35, // [35:70] is the sub-list for method output_type
+	0,  // [0:35] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -218,6 +223,7 @@ func file_holdfast_v1_registry_proto_init() {
 	file_holdfast_v1_registry_handles_proto_init()
 	file_holdfast_v1_registry_leases_proto_init()
 	file_holdfast_v1_registry_processes_proto_init()
+	file_holdfast_v1_registry_sessions_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

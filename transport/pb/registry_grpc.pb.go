@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Registry_OpenSession_FullMethodName               = "/holdfast.v1.Registry/OpenSession"
 	Registry_CloseSession_FullMethodName              = "/holdfast.v1.Registry/CloseSession"
+	Registry_SettleWrite_FullMethodName               = "/holdfast.v1.Registry/SettleWrite"
 	Registry_DurabilityTier_FullMethodName            = "/holdfast.v1.Registry/DurabilityTier"
 	Registry_RegisterProcess_FullMethodName           = "/holdfast.v1.Registry/RegisterProcess"
 	Registry_SetExternalRef_FullMethodName            = "/holdfast.v1.Registry/SetExternalRef"
@@ -59,8 +60,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Registry is the process registry: 31 methods, and the two that open and close
-// a session for exactly-once writes. Every call is one atomic point read or
+// Registry is the process registry: 31 methods, and those of the sessions that
+// make a write happen once however often it is sent. Every call is one atomic point read or
 // point write. Any node takes any call: a follower hands it on to the leader.
 //
 // Failed calls carry one ErrorDetail in their status. Every answer, failed ones
@@ -73,6 +74,9 @@ type RegistryClient interface {
 	OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error)
 	// CloseSession ends a session; one that is not known is no error.
 	CloseSession(ctx context.Context, in *CloseSessionRequest, opts ...grpc.CallOption) (*CloseSessionResponse, error)
+	// SettleWrite tells what became of a write of a session, and makes sure that one
+	// which was not done never will be. Errors: SessionExpired, Overloaded.
+	SettleWrite(ctx context.Context, in *SettleWriteRequest, opts ...grpc.CallOption) (*SettleWriteResponse, error)
 	// DurabilityTier tells whether acknowledged writes survive the end of the node's
 	// process. It is answered by the node that is asked.
 	DurabilityTier(ctx context.Context, in *DurabilityTierRequest, opts ...grpc.CallOption) (*DurabilityTierResponse, error)
@@ -196,6 +200,16 @@ func (c *registryClient) CloseSession(ctx context.Context, in *CloseSessionReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CloseSessionResponse)
 	err := c.cc.Invoke(ctx, Registry_CloseSession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryClient) SettleWrite(ctx context.Context, in *SettleWriteRequest, opts ...grpc.CallOption) (*SettleWriteResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleWriteResponse)
+	err := c.cc.Invoke(ctx, Registry_SettleWrite_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -526,8 +540,8 @@ func (c *registryClient) PruneTerminalProcesses(ctx context.Context, in *PruneTe
 // All implementations must embed UnimplementedRegistryServer
 // for forward compatibility.
 //
-// Registry is the process registry: 31 methods, and the two that open and close
-// a session for exactly-once writes. Every call is one atomic point read or
+// Registry is the process registry: 31 methods, and those of the sessions that
+// make a write happen once however often it is sent. Every call is one atomic point read or
 // point write. Any node takes any call: a follower hands it on to the leader.
 //
 // Failed calls carry one ErrorDetail in their status. Every answer, failed ones
@@ -540,6 +554,9 @@ type RegistryServer interface {
 	OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error)
 	// CloseSession ends a session; one that is not known is no error.
 	CloseSession(context.Context, *CloseSessionRequest) (*CloseSessionResponse, error)
+	// SettleWrite tells what became of a write of a session, and makes sure that one
+	// which was not done never will be. Errors: SessionExpired, Overloaded.
+	SettleWrite(context.Context, *SettleWriteRequest) (*SettleWriteResponse, error)
 	// DurabilityTier tells whether acknowledged writes survive the end of the node's
 	// process. It is answered by the node that is asked.
 	DurabilityTier(context.Context, *DurabilityTierRequest) (*DurabilityTierResponse, error)
@@ -654,6 +671,9 @@ func (UnimplementedRegistryServer) OpenSession(context.Context, *OpenSessionRequ
 }
 func (UnimplementedRegistryServer) CloseSession(context.Context, *CloseSessionRequest) (*CloseSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CloseSession not implemented")
+}
+func (UnimplementedRegistryServer) SettleWrite(context.Context, *SettleWriteRequest) (*SettleWriteResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SettleWrite not implemented")
 }
 func (UnimplementedRegistryServer) DurabilityTier(context.Context, *DurabilityTierRequest) (*DurabilityTierResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DurabilityTier not implemented")
@@ -804,6 +824,24 @@ func _Registry_CloseSession_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RegistryServer).CloseSession(ctx, req.(*CloseSessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Registry_SettleWrite_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleWriteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServer).SettleWrite(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Registry_SettleWrite_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServer).SettleWrite(ctx, req.(*SettleWriteRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1398,6 +1436,10 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CloseSession",
 			Handler:    _Registry_CloseSession_Handler,
+		},
+		{
+			MethodName: "SettleWrite",
+			Handler:    _Registry_SettleWrite_Handler,
 		},
 		{
 			MethodName: "DurabilityTier",

@@ -21,170 +21,6 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// OpenSessionRequest has no arguments.
-type OpenSessionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OpenSessionRequest) Reset() {
-	*x = OpenSessionRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[0]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OpenSessionRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OpenSessionRequest) ProtoMessage() {}
-
-func (x *OpenSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[0]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OpenSessionRequest.ProtoReflect.Descriptor instead.
-func (*OpenSessionRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{0}
-}
-
-// OpenSessionResponse is the answer of OpenSession.
-type OpenSessionResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *OpenSessionResponse) Reset() {
-	*x = OpenSessionResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[1]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *OpenSessionResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*OpenSessionResponse) ProtoMessage() {}
-
-func (x *OpenSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[1]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use OpenSessionResponse.ProtoReflect.Descriptor instead.
-func (*OpenSessionResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{1}
-}
-
-func (x *OpenSessionResponse) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
-// CloseSessionRequest holds the arguments of CloseSession.
-type CloseSessionRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CloseSessionRequest) Reset() {
-	*x = CloseSessionRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CloseSessionRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CloseSessionRequest) ProtoMessage() {}
-
-func (x *CloseSessionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CloseSessionRequest.ProtoReflect.Descriptor instead.
-func (*CloseSessionRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *CloseSessionRequest) GetSessionId() string {
-	if x != nil {
-		return x.SessionId
-	}
-	return ""
-}
-
-// CloseSessionResponse says nothing but that it was done.
-type CloseSessionResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *CloseSessionResponse) Reset() {
-	*x = CloseSessionResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[3]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *CloseSessionResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*CloseSessionResponse) ProtoMessage() {}
-
-func (x *CloseSessionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[3]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use CloseSessionResponse.ProtoReflect.Descriptor instead.
-func (*CloseSessionResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{3}
-}
-
 // DurabilityTierRequest has no arguments.
 type DurabilityTierRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -194,7 +30,7 @@ type DurabilityTierRequest struct {
 
 func (x *DurabilityTierRequest) Reset() {
 	*x = DurabilityTierRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[4]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -206,7 +42,7 @@ func (x *DurabilityTierRequest) String() string {
 func (*DurabilityTierRequest) ProtoMessage() {}
 
 func (x *DurabilityTierRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[4]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -219,7 +55,7 @@ func (x *DurabilityTierRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DurabilityTierRequest.ProtoReflect.Descriptor instead.
 func (*DurabilityTierRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{4}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{0}
 }
 
 // DurabilityTierResponse is the answer of DurabilityTier.
@@ -232,7 +68,7 @@ type DurabilityTierResponse struct {
 
 func (x *DurabilityTierResponse) Reset() {
 	*x = DurabilityTierResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[5]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -244,7 +80,7 @@ func (x *DurabilityTierResponse) String() string {
 func (*DurabilityTierResponse) ProtoMessage() {}
 
 func (x *DurabilityTierResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[5]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -257,7 +93,7 @@ func (x *DurabilityTierResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DurabilityTierResponse.ProtoReflect.Descriptor instead.
 func (*DurabilityTierResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{5}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{1}
 }
 
 func (x *DurabilityTierResponse) GetTier() DurabilityTier {
@@ -278,7 +114,7 @@ type RegisterProcessRequest struct {
 
 func (x *RegisterProcessRequest) Reset() {
 	*x = RegisterProcessRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[6]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -290,7 +126,7 @@ func (x *RegisterProcessRequest) String() string {
 func (*RegisterProcessRequest) ProtoMessage() {}
 
 func (x *RegisterProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[6]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -303,7 +139,7 @@ func (x *RegisterProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterProcessRequest.ProtoReflect.Descriptor instead.
 func (*RegisterProcessRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{6}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RegisterProcessRequest) GetRegistration() *ProcessRegistration {
@@ -330,7 +166,7 @@ type RegisterProcessResponse struct {
 
 func (x *RegisterProcessResponse) Reset() {
 	*x = RegisterProcessResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[7]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -342,7 +178,7 @@ func (x *RegisterProcessResponse) String() string {
 func (*RegisterProcessResponse) ProtoMessage() {}
 
 func (x *RegisterProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[7]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -355,7 +191,7 @@ func (x *RegisterProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterProcessResponse.ProtoReflect.Descriptor instead.
 func (*RegisterProcessResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{7}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RegisterProcessResponse) GetRecord() *ProcessRecord {
@@ -378,7 +214,7 @@ type SetExternalRefRequest struct {
 
 func (x *SetExternalRefRequest) Reset() {
 	*x = SetExternalRefRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[8]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -390,7 +226,7 @@ func (x *SetExternalRefRequest) String() string {
 func (*SetExternalRefRequest) ProtoMessage() {}
 
 func (x *SetExternalRefRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[8]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -403,7 +239,7 @@ func (x *SetExternalRefRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExternalRefRequest.ProtoReflect.Descriptor instead.
 func (*SetExternalRefRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{8}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SetExternalRefRequest) GetProcessId() string {
@@ -444,7 +280,7 @@ type SetExternalRefResponse struct {
 
 func (x *SetExternalRefResponse) Reset() {
 	*x = SetExternalRefResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[9]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -456,7 +292,7 @@ func (x *SetExternalRefResponse) String() string {
 func (*SetExternalRefResponse) ProtoMessage() {}
 
 func (x *SetExternalRefResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[9]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -469,7 +305,7 @@ func (x *SetExternalRefResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetExternalRefResponse.ProtoReflect.Descriptor instead.
 func (*SetExternalRefResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{9}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SetExternalRefResponse) GetRecord() *ProcessRecord {
@@ -490,7 +326,7 @@ type GetProcessRequest struct {
 
 func (x *GetProcessRequest) Reset() {
 	*x = GetProcessRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[10]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -502,7 +338,7 @@ func (x *GetProcessRequest) String() string {
 func (*GetProcessRequest) ProtoMessage() {}
 
 func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[10]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -515,7 +351,7 @@ func (x *GetProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessRequest.ProtoReflect.Descriptor instead.
 func (*GetProcessRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{10}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetProcessRequest) GetProcessId() string {
@@ -542,7 +378,7 @@ type GetProcessResponse struct {
 
 func (x *GetProcessResponse) Reset() {
 	*x = GetProcessResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[11]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -554,7 +390,7 @@ func (x *GetProcessResponse) String() string {
 func (*GetProcessResponse) ProtoMessage() {}
 
 func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[11]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -567,7 +403,7 @@ func (x *GetProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProcessResponse.ProtoReflect.Descriptor instead.
 func (*GetProcessResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{11}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetProcessResponse) GetRecord() *ProcessRecord {
@@ -589,7 +425,7 @@ type ListProcessesRequest struct {
 
 func (x *ListProcessesRequest) Reset() {
 	*x = ListProcessesRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[12]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -601,7 +437,7 @@ func (x *ListProcessesRequest) String() string {
 func (*ListProcessesRequest) ProtoMessage() {}
 
 func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[12]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -614,7 +450,7 @@ func (x *ListProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesRequest.ProtoReflect.Descriptor instead.
 func (*ListProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{12}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ListProcessesRequest) GetFilter() *ProcessListFilter {
@@ -650,7 +486,7 @@ type ListProcessesResponse struct {
 
 func (x *ListProcessesResponse) Reset() {
 	*x = ListProcessesResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[13]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -662,7 +498,7 @@ func (x *ListProcessesResponse) String() string {
 func (*ListProcessesResponse) ProtoMessage() {}
 
 func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[13]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -675,7 +511,7 @@ func (x *ListProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProcessesResponse.ProtoReflect.Descriptor instead.
 func (*ListProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{13}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ListProcessesResponse) GetRecords() []*ProcessRecord {
@@ -703,7 +539,7 @@ type ListNonTerminalRequest struct {
 
 func (x *ListNonTerminalRequest) Reset() {
 	*x = ListNonTerminalRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[14]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +551,7 @@ func (x *ListNonTerminalRequest) String() string {
 func (*ListNonTerminalRequest) ProtoMessage() {}
 
 func (x *ListNonTerminalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[14]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +564,7 @@ func (x *ListNonTerminalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNonTerminalRequest.ProtoReflect.Descriptor instead.
 func (*ListNonTerminalRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{14}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListNonTerminalRequest) GetPage() *PageRequest {
@@ -757,7 +593,7 @@ type ListNonTerminalResponse struct {
 
 func (x *ListNonTerminalResponse) Reset() {
 	*x = ListNonTerminalResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[15]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -769,7 +605,7 @@ func (x *ListNonTerminalResponse) String() string {
 func (*ListNonTerminalResponse) ProtoMessage() {}
 
 func (x *ListNonTerminalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[15]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -782,7 +618,7 @@ func (x *ListNonTerminalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNonTerminalResponse.ProtoReflect.Descriptor instead.
 func (*ListNonTerminalResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{15}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListNonTerminalResponse) GetRecords() []*ProcessRecord {
@@ -812,7 +648,7 @@ type CompleteProcessRequest struct {
 
 func (x *CompleteProcessRequest) Reset() {
 	*x = CompleteProcessRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[16]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +660,7 @@ func (x *CompleteProcessRequest) String() string {
 func (*CompleteProcessRequest) ProtoMessage() {}
 
 func (x *CompleteProcessRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[16]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +673,7 @@ func (x *CompleteProcessRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteProcessRequest.ProtoReflect.Descriptor instead.
 func (*CompleteProcessRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{16}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CompleteProcessRequest) GetProcessId() string {
@@ -878,7 +714,7 @@ type CompleteProcessResponse struct {
 
 func (x *CompleteProcessResponse) Reset() {
 	*x = CompleteProcessResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[17]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -890,7 +726,7 @@ func (x *CompleteProcessResponse) String() string {
 func (*CompleteProcessResponse) ProtoMessage() {}
 
 func (x *CompleteProcessResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[17]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -903,7 +739,7 @@ func (x *CompleteProcessResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompleteProcessResponse.ProtoReflect.Descriptor instead.
 func (*CompleteProcessResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{17}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CompleteProcessResponse) GetRecord() *ProcessRecord {
@@ -926,7 +762,7 @@ type RecordFirstStartedRequest struct {
 
 func (x *RecordFirstStartedRequest) Reset() {
 	*x = RecordFirstStartedRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[18]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -938,7 +774,7 @@ func (x *RecordFirstStartedRequest) String() string {
 func (*RecordFirstStartedRequest) ProtoMessage() {}
 
 func (x *RecordFirstStartedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[18]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -951,7 +787,7 @@ func (x *RecordFirstStartedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordFirstStartedRequest.ProtoReflect.Descriptor instead.
 func (*RecordFirstStartedRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{18}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RecordFirstStartedRequest) GetProcessId() string {
@@ -992,7 +828,7 @@ type RecordFirstStartedResponse struct {
 
 func (x *RecordFirstStartedResponse) Reset() {
 	*x = RecordFirstStartedResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[19]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1004,7 +840,7 @@ func (x *RecordFirstStartedResponse) String() string {
 func (*RecordFirstStartedResponse) ProtoMessage() {}
 
 func (x *RecordFirstStartedResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[19]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1017,7 +853,7 @@ func (x *RecordFirstStartedResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordFirstStartedResponse.ProtoReflect.Descriptor instead.
 func (*RecordFirstStartedResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{19}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RecordFirstStartedResponse) GetRecord() *ProcessRecord {
@@ -1040,7 +876,7 @@ type RequestProcessAbandonRequest struct {
 
 func (x *RequestProcessAbandonRequest) Reset() {
 	*x = RequestProcessAbandonRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[20]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +888,7 @@ func (x *RequestProcessAbandonRequest) String() string {
 func (*RequestProcessAbandonRequest) ProtoMessage() {}
 
 func (x *RequestProcessAbandonRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[20]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +901,7 @@ func (x *RequestProcessAbandonRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestProcessAbandonRequest.ProtoReflect.Descriptor instead.
 func (*RequestProcessAbandonRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{20}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RequestProcessAbandonRequest) GetProcessId() string {
@@ -1106,7 +942,7 @@ type RequestProcessAbandonResponse struct {
 
 func (x *RequestProcessAbandonResponse) Reset() {
 	*x = RequestProcessAbandonResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[21]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +954,7 @@ func (x *RequestProcessAbandonResponse) String() string {
 func (*RequestProcessAbandonResponse) ProtoMessage() {}
 
 func (x *RequestProcessAbandonResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[21]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +967,7 @@ func (x *RequestProcessAbandonResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestProcessAbandonResponse.ProtoReflect.Descriptor instead.
 func (*RequestProcessAbandonResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{21}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RequestProcessAbandonResponse) GetRecord() *ProcessRecord {
@@ -1154,7 +990,7 @@ type SetProcessWaitRequest struct {
 
 func (x *SetProcessWaitRequest) Reset() {
 	*x = SetProcessWaitRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[22]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1166,7 +1002,7 @@ func (x *SetProcessWaitRequest) String() string {
 func (*SetProcessWaitRequest) ProtoMessage() {}
 
 func (x *SetProcessWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[22]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1179,7 +1015,7 @@ func (x *SetProcessWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetProcessWaitRequest.ProtoReflect.Descriptor instead.
 func (*SetProcessWaitRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{22}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SetProcessWaitRequest) GetProcessId() string {
@@ -1220,7 +1056,7 @@ type SetProcessWaitResponse struct {
 
 func (x *SetProcessWaitResponse) Reset() {
 	*x = SetProcessWaitResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[23]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1232,7 +1068,7 @@ func (x *SetProcessWaitResponse) String() string {
 func (*SetProcessWaitResponse) ProtoMessage() {}
 
 func (x *SetProcessWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[23]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1245,7 +1081,7 @@ func (x *SetProcessWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetProcessWaitResponse.ProtoReflect.Descriptor instead.
 func (*SetProcessWaitResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{23}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SetProcessWaitResponse) GetRecord() *ProcessRecord {
@@ -1267,7 +1103,7 @@ type ClearProcessWaitRequest struct {
 
 func (x *ClearProcessWaitRequest) Reset() {
 	*x = ClearProcessWaitRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[24]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1279,7 +1115,7 @@ func (x *ClearProcessWaitRequest) String() string {
 func (*ClearProcessWaitRequest) ProtoMessage() {}
 
 func (x *ClearProcessWaitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[24]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1292,7 +1128,7 @@ func (x *ClearProcessWaitRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearProcessWaitRequest.ProtoReflect.Descriptor instead.
 func (*ClearProcessWaitRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{24}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ClearProcessWaitRequest) GetProcessId() string {
@@ -1326,7 +1162,7 @@ type ClearProcessWaitResponse struct {
 
 func (x *ClearProcessWaitResponse) Reset() {
 	*x = ClearProcessWaitResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[25]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1174,7 @@ func (x *ClearProcessWaitResponse) String() string {
 func (*ClearProcessWaitResponse) ProtoMessage() {}
 
 func (x *ClearProcessWaitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[25]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1187,7 @@ func (x *ClearProcessWaitResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearProcessWaitResponse.ProtoReflect.Descriptor instead.
 func (*ClearProcessWaitResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{25}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ClearProcessWaitResponse) GetRecord() *ProcessRecord {
@@ -1372,7 +1208,7 @@ type PruneTerminalProcessesRequest struct {
 
 func (x *PruneTerminalProcessesRequest) Reset() {
 	*x = PruneTerminalProcessesRequest{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[26]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1220,7 @@ func (x *PruneTerminalProcessesRequest) String() string {
 func (*PruneTerminalProcessesRequest) ProtoMessage() {}
 
 func (x *PruneTerminalProcessesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[26]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1233,7 @@ func (x *PruneTerminalProcessesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PruneTerminalProcessesRequest.ProtoReflect.Descriptor instead.
 func (*PruneTerminalProcessesRequest) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{26}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PruneTerminalProcessesRequest) GetCutoffEpochMs() uint64 {
@@ -1424,7 +1260,7 @@ type PruneTerminalProcessesResponse struct {
 
 func (x *PruneTerminalProcessesResponse) Reset() {
 	*x = PruneTerminalProcessesResponse{}
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[27]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1436,7 +1272,7 @@ func (x *PruneTerminalProcessesResponse) String() string {
 func (*PruneTerminalProcessesResponse) ProtoMessage() {}
 
 func (x *PruneTerminalProcessesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[27]
+	mi := &file_holdfast_v1_registry_processes_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1449,7 +1285,7 @@ func (x *PruneTerminalProcessesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PruneTerminalProcessesResponse.ProtoReflect.Descriptor instead.
 func (*PruneTerminalProcessesResponse) Descriptor() ([]byte, []int) {
-	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{27}
+	return file_holdfast_v1_registry_processes_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PruneTerminalProcessesResponse) GetReport() *ProcessPruneReport {
@@ -1463,15 +1299,7 @@ var File_holdfast_v1_registry_processes_proto protoreflect.FileDescriptor
 
 const file_holdfast_v1_registry_processes_proto_rawDesc = "" +
 	"\n" +
-	"$holdfast/v1/registry_processes.proto\x12\vholdfast.v1\x1a\x16holdfast/v1/call.proto\x1a\x17holdfast/v1/lease.proto\x1a\x19holdfast/v1/process.proto\"\x14\n" +
-	"\x12OpenSessionRequest\"4\n" +
-	"\x13OpenSessionResponse\x12\x1d\n" +
-	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"4\n" +
-	"\x13CloseSessionRequest\x12\x1d\n" +
-	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"\x16\n" +
-	"\x14CloseSessionResponse\"\x17\n" +
+	"$holdfast/v1/registry_processes.proto\x12\vholdfast.v1\x1a\x16holdfast/v1/call.proto\x1a\x17holdfast/v1/lease.proto\x1a\x19holdfast/v1/process.proto\"\x17\n" +
 	"\x15DurabilityTierRequest\"I\n" +
 	"\x16DurabilityTierResponse\x12/\n" +
 	"\x04tier\x18\x01 \x01(\x0e2\x1b.holdfast.v1.DurabilityTierR\x04tier\"\x93\x01\n" +
@@ -1567,90 +1395,86 @@ func file_holdfast_v1_registry_processes_proto_rawDescGZIP() []byte {
 	return file_holdfast_v1_registry_processes_proto_rawDescData
 }
 
-var file_holdfast_v1_registry_processes_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_holdfast_v1_registry_processes_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_holdfast_v1_registry_processes_proto_goTypes = []any{
-	(*OpenSessionRequest)(nil),             // 0: holdfast.v1.OpenSessionRequest
-	(*OpenSessionResponse)(nil),            // 1: holdfast.v1.OpenSessionResponse
-	(*CloseSessionRequest)(nil),            // 2: holdfast.v1.CloseSessionRequest
-	(*CloseSessionResponse)(nil),           // 3: holdfast.v1.CloseSessionResponse
-	(*DurabilityTierRequest)(nil),          // 4: holdfast.v1.DurabilityTierRequest
-	(*DurabilityTierResponse)(nil),         // 5: holdfast.v1.DurabilityTierResponse
-	(*RegisterProcessRequest)(nil),         // 6: holdfast.v1.RegisterProcessRequest
-	(*RegisterProcessResponse)(nil),        // 7: holdfast.v1.RegisterProcessResponse
-	(*SetExternalRefRequest)(nil),          // 8: holdfast.v1.SetExternalRefRequest
-	(*SetExternalRefResponse)(nil),         // 9: holdfast.v1.SetExternalRefResponse
-	(*GetProcessRequest)(nil),              // 10: holdfast.v1.GetProcessRequest
-	(*GetProcessResponse)(nil),             // 11: holdfast.v1.GetProcessResponse
-	(*ListProcessesRequest)(nil),           // 12: holdfast.v1.ListProcessesRequest
-	(*ListProcessesResponse)(nil),          // 13: holdfast.v1.ListProcessesResponse
-	(*ListNonTerminalRequest)(nil),         // 14: holdfast.v1.ListNonTerminalRequest
-	(*ListNonTerminalResponse)(nil),        // 15: holdfast.v1.ListNonTerminalResponse
-	(*CompleteProcessRequest)(nil),         // 16: holdfast.v1.CompleteProcessRequest
-	(*CompleteProcessResponse)(nil),        // 17: holdfast.v1.CompleteProcessResponse
-	(*RecordFirstStartedRequest)(nil),      // 18: holdfast.v1.RecordFirstStartedRequest
-	(*RecordFirstStartedResponse)(nil),     // 19: holdfast.v1.RecordFirstStartedResponse
-	(*RequestProcessAbandonRequest)(nil),   // 20: holdfast.v1.RequestProcessAbandonRequest
-	(*RequestProcessAbandonResponse)(nil),  // 21: holdfast.v1.RequestProcessAbandonResponse
-	(*SetProcessWaitRequest)(nil),          // 22: holdfast.v1.SetProcessWaitRequest
-	(*SetProcessWaitResponse)(nil),         // 23: holdfast.v1.SetProcessWaitResponse
-	(*ClearProcessWaitRequest)(nil),        // 24: holdfast.v1.ClearProcessWaitRequest
-	(*ClearProcessWaitResponse)(nil),       // 25: holdfast.v1.ClearProcessWaitResponse
-	(*PruneTerminalProcessesRequest)(nil),  // 26: holdfast.v1.PruneTerminalProcessesRequest
-	(*PruneTerminalProcessesResponse)(nil), // 27: holdfast.v1.PruneTerminalProcessesResponse
-	(DurabilityTier)(0),                    // 28: holdfast.v1.DurabilityTier
-	(*ProcessRegistration)(nil),            // 29: holdfast.v1.ProcessRegistration
-	(*SessionStamp)(nil),                   // 30: holdfast.v1.SessionStamp
-	(*ProcessRecord)(nil),                  // 31: holdfast.v1.ProcessRecord
-	(*ProcessExternalRef)(nil),             // 32: holdfast.v1.ProcessExternalRef
-	(*Fence)(nil),                          // 33: holdfast.v1.Fence
-	(ReadLevel)(0),                         // 34: holdfast.v1.ReadLevel
-	(*ProcessListFilter)(nil),              // 35: holdfast.v1.ProcessListFilter
-	(*PageRequest)(nil),                    // 36: holdfast.v1.PageRequest
-	(*ProcessAwaitOutput)(nil),             // 37: holdfast.v1.ProcessAwaitOutput
-	(*ProcessStarted)(nil),                 // 38: holdfast.v1.ProcessStarted
-	(*AbandonRequest)(nil),                 // 39: holdfast.v1.AbandonRequest
-	(*WaitState)(nil),                      // 40: holdfast.v1.WaitState
-	(*ProcessPruneReport)(nil),             // 41: holdfast.v1.ProcessPruneReport
+	(*DurabilityTierRequest)(nil),          // 0: holdfast.v1.DurabilityTierRequest
+	(*DurabilityTierResponse)(nil),         // 1: holdfast.v1.DurabilityTierResponse
+	(*RegisterProcessRequest)(nil),         // 2: holdfast.v1.RegisterProcessRequest
+	(*RegisterProcessResponse)(nil),        // 3: holdfast.v1.RegisterProcessResponse
+	(*SetExternalRefRequest)(nil),          // 4: holdfast.v1.SetExternalRefRequest
+	(*SetExternalRefResponse)(nil),         // 5: holdfast.v1.SetExternalRefResponse
+	(*GetProcessRequest)(nil),              // 6: holdfast.v1.GetProcessRequest
+	(*GetProcessResponse)(nil),             // 7: holdfast.v1.GetProcessResponse
+	(*ListProcessesRequest)(nil),           // 8: holdfast.v1.ListProcessesRequest
+	(*ListProcessesResponse)(nil),          // 9: holdfast.v1.ListProcessesResponse
+	(*ListNonTerminalRequest)(nil),         // 10: holdfast.v1.ListNonTerminalRequest
+	(*ListNonTerminalResponse)(nil),        // 11: holdfast.v1.ListNonTerminalResponse
+	(*CompleteProcessRequest)(nil),         // 12: holdfast.v1.CompleteProcessRequest
+	(*CompleteProcessResponse)(nil),        // 13: holdfast.v1.CompleteProcessResponse
+	(*RecordFirstStartedRequest)(nil),      // 14: holdfast.v1.RecordFirstStartedRequest
+	(*RecordFirstStartedResponse)(nil),     // 15: holdfast.v1.RecordFirstStartedResponse
+	(*RequestProcessAbandonRequest)(nil),   // 16: holdfast.v1.RequestProcessAbandonRequest
+	(*RequestProcessAbandonResponse)(nil),  // 17: holdfast.v1.RequestProcessAbandonResponse
+	(*SetProcessWaitRequest)(nil),          // 18: holdfast.v1.SetProcessWaitRequest
+	(*SetProcessWaitResponse)(nil),         // 19: holdfast.v1.SetProcessWaitResponse
+	(*ClearProcessWaitRequest)(nil),        // 20: holdfast.v1.ClearProcessWaitRequest
+	(*ClearProcessWaitResponse)(nil),       // 21: holdfast.v1.ClearProcessWaitResponse
+	(*PruneTerminalProcessesRequest)(nil),  // 22: holdfast.v1.PruneTerminalProcessesRequest
+	(*PruneTerminalProcessesResponse)(nil), // 23: holdfast.v1.PruneTerminalProcessesResponse
+	(DurabilityTier)(0),                    // 24: holdfast.v1.DurabilityTier
+	(*ProcessRegistration)(nil),            // 25: holdfast.v1.ProcessRegistration
+	(*SessionStamp)(nil),                   // 26: holdfast.v1.SessionStamp
+	(*ProcessRecord)(nil),                  // 27: holdfast.v1.ProcessRecord
+	(*ProcessExternalRef)(nil),             // 28: holdfast.v1.ProcessExternalRef
+	(*Fence)(nil),                          // 29: holdfast.v1.Fence
+	(ReadLevel)(0),                         // 30: holdfast.v1.ReadLevel
+	(*ProcessListFilter)(nil),              // 31: holdfast.v1.ProcessListFilter
+	(*PageRequest)(nil),                    // 32: holdfast.v1.PageRequest
+	(*ProcessAwaitOutput)(nil),             // 33: holdfast.v1.ProcessAwaitOutput
+	(*ProcessStarted)(nil),                 // 34: holdfast.v1.ProcessStarted
+	(*AbandonRequest)(nil),                 // 35: holdfast.v1.AbandonRequest
+	(*WaitState)(nil),                      // 36: holdfast.v1.WaitState
+	(*ProcessPruneReport)(nil),             // 37: holdfast.v1.ProcessPruneReport
 }
 var file_holdfast_v1_registry_processes_proto_depIdxs = []int32{
-	28, // 0: holdfast.v1.DurabilityTierResponse.tier:type_name -> holdfast.v1.DurabilityTier
-	29, // 1: holdfast.v1.RegisterProcessRequest.registration:type_name -> holdfast.v1.ProcessRegistration
-	30, // 2: holdfast.v1.RegisterProcessRequest.session:type_name -> holdfast.v1.SessionStamp
-	31, // 3: holdfast.v1.RegisterProcessResponse.record:type_name -> holdfast.v1.ProcessRecord
-	32, // 4: holdfast.v1.SetExternalRefRequest.ref:type_name -> holdfast.v1.ProcessExternalRef
-	33, // 5: holdfast.v1.SetExternalRefRequest.fence:type_name -> holdfast.v1.Fence
-	30, // 6: holdfast.v1.SetExternalRefRequest.session:type_name -> holdfast.v1.SessionStamp
-	31, // 7: holdfast.v1.SetExternalRefResponse.record:type_name -> holdfast.v1.ProcessRecord
-	34, // 8: holdfast.v1.GetProcessRequest.read_level:type_name -> holdfast.v1.ReadLevel
-	31, // 9: holdfast.v1.GetProcessResponse.record:type_name -> holdfast.v1.ProcessRecord
-	35, // 10: holdfast.v1.ListProcessesRequest.filter:type_name -> holdfast.v1.ProcessListFilter
-	36, // 11: holdfast.v1.ListProcessesRequest.page:type_name -> holdfast.v1.PageRequest
-	34, // 12: holdfast.v1.ListProcessesRequest.read_level:type_name -> holdfast.v1.ReadLevel
-	31, // 13: holdfast.v1.ListProcessesResponse.records:type_name -> holdfast.v1.ProcessRecord
-	36, // 14: holdfast.v1.ListNonTerminalRequest.page:type_name -> holdfast.v1.PageRequest
-	34, // 15: holdfast.v1.ListNonTerminalRequest.read_level:type_name -> holdfast.v1.ReadLevel
-	31, // 16: holdfast.v1.ListNonTerminalResponse.records:type_name -> holdfast.v1.ProcessRecord
-	37, // 17: holdfast.v1.CompleteProcessRequest.output:type_name -> holdfast.v1.ProcessAwaitOutput
-	33, // 18: holdfast.v1.CompleteProcessRequest.fence:type_name -> holdfast.v1.Fence
-	30, // 19: holdfast.v1.CompleteProcessRequest.session:type_name -> holdfast.v1.SessionStamp
-	31, // 20: holdfast.v1.CompleteProcessResponse.record:type_name -> holdfast.v1.ProcessRecord
-	38, // 21: holdfast.v1.RecordFirstStartedRequest.started:type_name -> holdfast.v1.ProcessStarted
-	33, // 22: holdfast.v1.RecordFirstStartedRequest.fence:type_name -> holdfast.v1.Fence
-	30, // 23: holdfast.v1.RecordFirstStartedRequest.session:type_name -> holdfast.v1.SessionStamp
-	31, // 24: holdfast.v1.RecordFirstStartedResponse.record:type_name -> holdfast.v1.ProcessRecord
-	39, // 25: holdfast.v1.RequestProcessAbandonRequest.request:type_name -> holdfast.v1.AbandonRequest
-	33, // 26: holdfast.v1.RequestProcessAbandonRequest.fence:type_name -> holdfast.v1.Fence
-	30, // 27: holdfast.v1.RequestProcessAbandonRequest.session:type_name -> holdfast.v1.SessionStamp
-	31, // 28: holdfast.v1.RequestProcessAbandonResponse.record:type_name -> holdfast.v1.ProcessRecord
-	40, // 29: holdfast.v1.SetProcessWaitRequest.wait:type_name -> holdfast.v1.WaitState
-	33, // 30: holdfast.v1.SetProcessWaitRequest.fence:type_name -> holdfast.v1.Fence
-	30, // 31: holdfast.v1.SetProcessWaitRequest.session:type_name -> holdfast.v1.SessionStamp
-	31, // 32: holdfast.v1.SetProcessWaitResponse.record:type_name -> holdfast.v1.ProcessRecord
-	33, // 33: holdfast.v1.ClearProcessWaitRequest.fence:type_name -> holdfast.v1.Fence
-	30, // 34: holdfast.v1.ClearProcessWaitRequest.session:type_name -> holdfast.v1.SessionStamp
-	31, // 35: holdfast.v1.ClearProcessWaitResponse.record:type_name -> holdfast.v1.ProcessRecord
-	30, // 36: holdfast.v1.PruneTerminalProcessesRequest.session:type_name -> holdfast.v1.SessionStamp
-	41, // 37: holdfast.v1.PruneTerminalProcessesResponse.report:type_name -> holdfast.v1.ProcessPruneReport
+	24, // 0: holdfast.v1.DurabilityTierResponse.tier:type_name -> holdfast.v1.DurabilityTier
+	25, // 1: holdfast.v1.RegisterProcessRequest.registration:type_name -> holdfast.v1.ProcessRegistration
+	26, // 2: holdfast.v1.RegisterProcessRequest.session:type_name -> holdfast.v1.SessionStamp
+	27, // 3: holdfast.v1.RegisterProcessResponse.record:type_name -> holdfast.v1.ProcessRecord
+	28, // 4: holdfast.v1.SetExternalRefRequest.ref:type_name -> holdfast.v1.ProcessExternalRef
+	29, // 5: holdfast.v1.SetExternalRefRequest.fence:type_name -> holdfast.v1.Fence
+	26, // 6: holdfast.v1.SetExternalRefRequest.session:type_name -> holdfast.v1.SessionStamp
+	27, // 7: holdfast.v1.SetExternalRefResponse.record:type_name -> holdfast.v1.ProcessRecord
+	30, // 8: holdfast.v1.GetProcessRequest.read_level:type_name -> holdfast.v1.ReadLevel
+	27, // 9: holdfast.v1.GetProcessResponse.record:type_name -> holdfast.v1.ProcessRecord
+	31, // 10: holdfast.v1.ListProcessesRequest.filter:type_name -> holdfast.v1.ProcessListFilter
+	32, // 11: holdfast.v1.ListProcessesRequest.page:type_name -> holdfast.v1.PageRequest
+	30, // 12: holdfast.v1.ListProcessesRequest.read_level:type_name -> holdfast.v1.ReadLevel
+	27, // 13: holdfast.v1.ListProcessesResponse.records:type_name -> holdfast.v1.ProcessRecord
+	32, // 14: holdfast.v1.ListNonTerminalRequest.page:type_name -> holdfast.v1.PageRequest
+	30, // 15: holdfast.v1.ListNonTerminalRequest.read_level:type_name -> holdfast.v1.ReadLevel
+	27, // 16: holdfast.v1.ListNonTerminalResponse.records:type_name -> holdfast.v1.ProcessRecord
+	33, // 17: holdfast.v1.CompleteProcessRequest.output:type_name -> holdfast.v1.ProcessAwaitOutput
+	29, // 18: holdfast.v1.CompleteProcessRequest.fence:type_name -> holdfast.v1.Fence
+	26, // 19: holdfast.v1.CompleteProcessRequest.session:type_name -> holdfast.v1.SessionStamp
+	27, // 20: holdfast.v1.CompleteProcessResponse.record:type_name -> holdfast.v1.ProcessRecord
+	34, // 21: holdfast.v1.RecordFirstStartedRequest.started:type_name -> holdfast.v1.ProcessStarted
+	29, // 22: holdfast.v1.RecordFirstStartedRequest.fence:type_name -> holdfast.v1.Fence
+	26, // 23: holdfast.v1.RecordFirstStartedRequest.session:type_name -> holdfast.v1.SessionStamp
+	27, // 24: holdfast.v1.RecordFirstStartedResponse.record:type_name -> holdfast.v1.ProcessRecord
+	35, // 25: holdfast.v1.RequestProcessAbandonRequest.request:type_name -> holdfast.v1.AbandonRequest
+	29, // 26: holdfast.v1.RequestProcessAbandonRequest.fence:type_name -> holdfast.v1.Fence
+	26, // 27: holdfast.v1.RequestProcessAbandonRequest.session:type_name -> holdfast.v1.SessionStamp
+	27, // 28: holdfast.v1.RequestProcessAbandonResponse.record:type_name -> holdfast.v1.ProcessRecord
+	36, // 29: holdfast.v1.SetProcessWaitRequest.wait:type_name -> holdfast.v1.WaitState
+	29, // 30: holdfast.v1.SetProcessWaitRequest.fence:type_name -> holdfast.v1.Fence
+	26, // 31: holdfast.v1.SetProcessWaitRequest.session:type_name -> holdfast.v1.SessionStamp
+	27, // 32: holdfast.v1.SetProcessWaitResponse.record:type_name -> holdfast.v1.ProcessRecord
+	29, // 33: holdfast.v1.ClearProcessWaitRequest.fence:type_name -> holdfast.v1.Fence
+	26, // 34: holdfast.v1.ClearProcessWaitRequest.session:type_name -> holdfast.v1.SessionStamp
+	27, // 35: holdfast.v1.ClearProcessWaitResponse.record:type_name -> holdfast.v1.ProcessRecord
+	26, // 36: holdfast.v1.PruneTerminalProcessesRequest.session:type_name -> holdfast.v1.SessionStamp
+	37, // 37: holdfast.v1.PruneTerminalProcessesResponse.report:type_name -> holdfast.v1.ProcessPruneReport
 	38, // [38:38] is the sub-list for method output_type
 	38, // [38:38] is the sub-list for method input_type
 	38, // [38:38] is the sub-list for extension type_name
@@ -1672,7 +1496,7 @@ func file_holdfast_v1_registry_processes_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holdfast_v1_registry_processes_proto_rawDesc), len(file_holdfast_v1_registry_processes_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,22 +17,6 @@ const MaxMessageBytes = 16 << 20
 // of failed ones too. The suffix makes it binary.
 const AnswerKey = "holdfast-answer-bin"
 
-// SessionToPB returns the wire form of a session stamp; none is nil.
-func SessionToPB(stamp *registry.SessionStamp) *pb.SessionStamp {
-	if stamp == nil {
-		return nil
-	}
-	return &pb.SessionStamp{Id: stamp.ID, Sequence: stamp.Sequence, Floor: stamp.Floor}
-}
-
-// SessionFromPB reads a session stamp; none is nil.
-func SessionFromPB(m *pb.SessionStamp) *registry.SessionStamp {
-	if m == nil {
-		return nil
-	}
-	return &registry.SessionStamp{ID: m.GetId(), Sequence: m.GetSequence(), Floor: m.GetFloor()}
-}
-
 // ReadLevelToPB returns the wire form of a read level.
 func ReadLevelToPB(level registry.ReadLevel) pb.ReadLevel {
 	switch level {

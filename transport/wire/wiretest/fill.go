@@ -147,6 +147,9 @@ func (f Filler) fillLeaf(v reflect.Value) {
 	case reflect.Uint64:
 		// High bits too, so that a field narrowed on its way is seen.
 		v.SetUint(math.MaxUint64 - f.Next())
+	case reflect.Uint16:
+		// An error code, definite: only those can be marked as unknown.
+		v.SetUint(uint64(registry.CodeInvalidArgument) + f.Next()%uint64(registry.CodeNoLeader))
 	case reflect.Uint32:
 		v.SetUint(math.MaxUint32 - f.Next()%math.MaxUint32)
 	case reflect.Int:
