@@ -192,9 +192,15 @@ func closedPort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// mustDial makes a client that does not give up while a test lasts, unless an
-// option says otherwise.
+// mustDial makes a client without sessions that does not give up while a test
+// lasts, unless an option says otherwise.
 func mustDial(t *testing.T, addrs []string, opts ...Option) *Client {
+	t.Helper()
+	return mustDialSessions(t, addrs, append([]Option{WithoutSessions()}, opts...)...)
+}
+
+// mustDialSessions is mustDial with sessions.
+func mustDialSessions(t *testing.T, addrs []string, opts ...Option) *Client {
 	t.Helper()
 	opts = append([]Option{WithRetryTimeout(patience), WithAttemptTimeout(patience)}, opts...)
 	c, err := Dial(addrs, opts...)

@@ -380,15 +380,6 @@ func TestErrorsOfTheLogAreHandedOn(t *testing.T) {
 	}
 }
 
-func TestSessionsAreNotOfferedYet(t *testing.T) {
-	r, log := newTestRegistry(t)
-	ctx := registry.WithSession(t.Context(), registry.SessionStamp{ID: "s", Sequence: 1})
-	_, err := r.RegisterProcess(ctx, job("p", `{}`, registry.EventSemanticsSpec{}))
-	if wantCode(t, err, registry.CodeUnsupported); len(log.commands) != 0 {
-		t.Error("a stamped write reached the log")
-	}
-}
-
 // TestMethodsThatAreNotOfferedSaySo walks all 31 methods and the sessions.
 func TestMethodsThatAreNotOfferedSaySo(t *testing.T) {
 	r, _ := newTestRegistry(t)
