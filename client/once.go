@@ -80,6 +80,9 @@ func (o *once) mayRepeat(failed *registry.Error) bool {
 			return true
 		}
 	case registry.CodeOutcomeUnknown:
+		if !o.kind.write {
+			return false // no read ends like this
+		}
 	case registry.CodeSessionExpired:
 		// This try did nothing. If none before it can have, the write is as
 		// good as never sent, and goes out again in another session.

@@ -94,10 +94,7 @@ func TestStampsThatAreNone(t *testing.T) {
 		"session.sequence": {ID: id},
 		"session.floor":    {ID: id, Sequence: 1, Floor: 2},
 	} {
-		err := r.AckWake(registry.WithSession(t.Context(), stamp), "p", 1)
-		if field != "session.id" {
-			_, err = r.ClaimProcessLease(registry.WithSession(t.Context(), stamp), "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, 1)
-		}
+		_, err := r.ClaimProcessLease(registry.WithSession(t.Context(), stamp), "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, 1)
 		if refusal := wantCode(t, err, registry.CodeInvalidArgument); refusal.Fields.Field != field {
 			t.Errorf("fields %+v, want %s", refusal.Fields, field)
 		}
