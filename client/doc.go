@@ -24,13 +24,25 @@
 //
 // # What is tried again
 //
-// A write is sent again only after a definite refusal that may pass: NotLeader,
-// NoLeader, Overloaded, or a connection on which nothing was sent. When it was
-// sent and no answer came, the call ends with OutcomeUnknown: the write may or
-// may not have happened, and only the caller knows whether repeating it does
-// harm. Reads are tried again after any failure of a connection too. Tries are
-// spaced out, with jitter, and stop when the context ends or after the retry
-// timeout; the error is then that of the last try.
+// The client opens a session and stamps its writes with it, so that a write
+// happens once however often it is sent: one whose answer was lost, to a cut
+// connection, a new leader or an attempt timeout, is sent again under its stamp
+// and gets the answer of the first time. It ends with OutcomeUnknown only when
+// no try is answered before the context ends or the retry timeout is over.
+//
+// A session ends after a quarter of an hour without a write; the client then
+// opens another one. WithoutSessions does without: a write is sent again only
+// after a definite refusal that may pass (NotLeader, NoLeader, Overloaded, or a
+// connection on which nothing was sent), and ends with OutcomeUnknown when it
+// was sent and no answer came. PruneTerminalProcesses and the methods of
+// registry.Admin are always like that.
+//
+// A program that must know after a crash what became of a write opens a session
+// itself (OpenSession), remembers it, stamps the write (registry.WithSession),
+// and asks with SettleWrite.
+//
+// Reads are tried again after any failure of a connection too. Tries are spaced
+// out, with jitter.
 //
 // # Whose lease it is
 //
