@@ -225,6 +225,12 @@ func TestArgumentsAreRefusedBeforeTheLog(t *testing.T) {
 	add(r.DeleteSessionProcessState(ctx, ""))
 	add(r.ClaimProcessLease(ctx, "p", registry.LeaseOwnerIdentity{}, 1))
 	add(r.ClaimProcessLease(ctx, "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, registry.MaxLeaseTTLMs+1))
+	o := registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}
+	add(r.ReclaimProcessLease(ctx, "", o, registry.ProcessLease{}, "", 1))
+	add(r.ReclaimProcessLease(ctx, "p", registry.LeaseOwnerIdentity{}, registry.ProcessLease{}, "", 1))
+	add(r.ReclaimProcessLease(ctx, "p", o, registry.ProcessLease{}, "sleeping", 1))
+	add(r.ReclaimProcessLease(ctx, "p", o, registry.ProcessLease{}, "", registry.MaxLeaseTTLMs+1))
+	add(r.ReclaimProcessLease(ctx, "p", o, registry.ProcessLease{LeaseToken: "\xff"}, "", 1))
 	add(r.RenewProcessLease(ctx, registry.ProcessLease{}, 1))
 	add(r.GetProcessLease(ctx, ""))
 	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{}))
@@ -250,6 +256,10 @@ func TestArgumentsAreRefusedBeforeTheLog(t *testing.T) {
 	add(r.GrantHandle(ctx, s, "p", registry.ProcessHandleDescriptor{Kind: &long}))
 	add(r.GrantHandle(ctx, s, "p", registry.ProcessHandleDescriptor{Label: &long}))
 	add(r.GrantHandle(ctx, registry.SessionScope{SessionID: "s", AgentFrameID: long}, "p", registry.ProcessHandleDescriptor{}))
+	add(r.ReclaimProcessLease(ctx, "p", o, registry.ProcessLease{ProcessID: long}, "", 1))
+	add(r.ReclaimProcessLease(ctx, "p", o, registry.ProcessLease{LeaseToken: long}, "", 1))
+	add(r.ReclaimProcessLease(ctx, "p", o, registry.ProcessLease{Owner: registry.LeaseOwnerIdentity{OwnerID: long}}, "", 1))
+	add(r.ReclaimProcessLease(ctx, "p", o, registry.ProcessLease{Owner: registry.LeaseOwnerIdentity{IncarnationID: long}}, "", 1))
 	add(nil, r.TransferHandleGrants(ctx, s, s, make([]string, registry.MaxTransferIDs+1)))
 	add(r.AppendEvent(ctx, "p", appendNote(`"`+strings.Repeat("x", registry.MaxJSONBytes)+`"`, ""), nil))
 	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: long}))
@@ -289,8 +299,36 @@ func TestWithoutEntropyNothingIsClaimed(t *testing.T) {
 	r := NewRegistry(log, registry.TierDurable, noEntropy{})
 	_, err := r.ClaimProcessLease(t.Context(), "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, 1)
 	wantCode(t, err, registry.CodeInternal)
+	_, err = r.ReclaimProcessLease(t.Context(), "p", registry.LeaseOwnerIdentity{OwnerID: "o", IncarnationID: "i"}, registry.ProcessLease{}, "", 1)
+	wantCode(t, err, registry.CodeInternal)
 	if len(log.commands) != 0 {
 		t.Error("a claim without a token was proposed")
+	}
+}
+
+// TestTheVerdictOfAReclaimReachesTheStateMachine: who may take a lease is its
+// to judge, by what the claimant brought.
+func TestTheVerdictOfAReclaimReachesTheStateMachine(t *testing.T) {
+	r, _ := newTestRegistry(t)
+	mustRegister(t, r, job("p", `{}`, registry.EventSemanticsSpec{}))
+	local := func(id string) registry.LeaseOwnerIdentity {
+		return registry.LeaseOwnerIdentity{OwnerID: id, IncarnationID: "1", Liveness: registry.LeaseOwnerLiveness{
+			Kind: registry.LivenessLocalProcess, HostID: "h", BootID: "b", PID: 1, ProcessStart: "1",
+		}}
+	}
+	held, err := r.ClaimProcessLease(t.Context(), "p", local("holder"), 5000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verdict := range []registry.HolderVerdict{"", registry.VerdictUnknown} {
+		outcome, err := r.ReclaimProcessLease(t.Context(), "p", local("claimant"), *held.Acquired, verdict, 5000)
+		if err != nil || outcome.Acquired != nil || *outcome.Busy != *held.Acquired {
+			t.Errorf("%q: %+v (%v)", verdict, outcome, err)
+		}
+	}
+	outcome, err := r.ReclaimProcessLease(t.Context(), "p", local("claimant"), *held.Acquired, registry.VerdictDead, 5000)
+	if err != nil || outcome.Busy != nil || outcome.Acquired.FencingToken != 2 || len(outcome.Acquired.LeaseToken) != 32 {
+		t.Errorf("%+v (%v)", outcome, err)
 	}
 }
 
@@ -350,6 +388,7 @@ func TestErrorsOfTheLogAreHandedOn(t *testing.T) {
 	add(r.AppendEvent(ctx, "p", appendNote(`1`, ""), nil))
 	add(r.CompleteProcess(ctx, "p", registry.ProcessAwaitOutput{Kind: registry.OutputCancelled}, nil))
 	add(r.ClaimProcessLease(ctx, "p", owner, 1))
+	add(r.ReclaimProcessLease(ctx, "p", owner, registry.ProcessLease{}, "", 1))
 	add(r.RenewProcessLease(ctx, registry.ProcessLease{ProcessID: "p", Owner: owner}, 1))
 	add(r.GetProcess(ctx, "p"))
 	add(r.GetProcessLease(ctx, "p"))

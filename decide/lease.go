@@ -32,10 +32,33 @@ func (r *Registry) ClaimProcessLease(ctx context.Context, processID string, owne
 	if err != nil {
 		return registry.ProcessLeaseClaimOutcome{}, err
 	}
+	return claimOutcome(result), nil
+}
+
+func claimOutcome(result fsm.Result) registry.ProcessLeaseClaimOutcome {
 	if result.Busy {
-		return registry.ProcessLeaseClaimOutcome{Busy: result.Lease}, nil
+		return registry.ProcessLeaseClaimOutcome{Busy: result.Lease}
 	}
-	return registry.ProcessLeaseClaimOutcome{Acquired: result.Lease}, nil
+	return registry.ProcessLeaseClaimOutcome{Acquired: result.Lease}
+}
+
+// ReclaimProcessLease implements registry.Leases. Whether the holder is dead
+// can only be seen where it ran, so the verdict is the claimant's. Spec A5.
+func (r *Registry) ReclaimProcessLease(ctx context.Context, processID string, owner registry.LeaseOwnerIdentity, observed registry.ProcessLease, verdict registry.HolderVerdict, ttlMs uint64) (registry.ProcessLeaseClaimOutcome, error) {
+	err := firstError(registry.ValidateID("process_id", processID), registry.ValidateOwner("owner", owner),
+		registry.ValidateObserved(observed), registry.ValidateVerdict(verdict), registry.ValidateTTL(ttlMs))
+	if err != nil {
+		return registry.ProcessLeaseClaimOutcome{}, err
+	}
+	token, err := r.newToken()
+	if err != nil {
+		return registry.ProcessLeaseClaimOutcome{}, err
+	}
+	result, err := r.propose(ctx, command(fsm.NewReclaimProcessLease(processID, owner, observed, verdict, ttlMs, token), nil))
+	if err != nil {
+		return registry.ProcessLeaseClaimOutcome{}, err
+	}
+	return claimOutcome(result), nil
 }
 
 // RenewProcessLease implements registry.Leases. It answers the caller's lease

@@ -14,10 +14,6 @@ func notOffered(method string) error {
 	return registry.Errorf(registry.CodeUnsupported, registry.Fields{Field: method}, "%s is not offered by this version", method)
 }
 
-func (unsupported) ReclaimProcessLease(context.Context, string, registry.LeaseOwnerIdentity, registry.ProcessLease, registry.HolderVerdict, uint64) (registry.ProcessLeaseClaimOutcome, error) {
-	return registry.ProcessLeaseClaimOutcome{}, notOffered("ReclaimProcessLease")
-}
-
 func (unsupported) PruneTerminalProcesses(context.Context, uint64) (registry.ProcessPruneReport, error) {
 	return registry.ProcessPruneReport{}, notOffered("PruneTerminalProcesses")
 }

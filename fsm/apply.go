@@ -156,6 +156,8 @@ func (s *state) applyBody(c Command) Result {
 		return s.applyDeleteSessionProcessState(body)
 	case *ClaimProcessLease:
 		return s.applyClaimProcessLease(body)
+	case *ReclaimProcessLease:
+		return s.applyReclaimProcessLease(body)
 	case *RenewProcessLease:
 		return s.applyRenewProcessLease(body)
 	case *CompleteProcessLease:

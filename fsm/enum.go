@@ -41,6 +41,7 @@ var (
 	}
 	writers       = enum[registry.AbandonWriter]{1: registry.WriterOwnerDrain, 2: registry.WriterSweep, 3: registry.WriterReconciledRequest}
 	livenessKinds = enum[registry.LivenessKind]{1: registry.LivenessOpaque, 2: registry.LivenessLocalProcess}
+	verdicts      = enum[registry.HolderVerdict]{1: registry.VerdictUnknown, 2: registry.VerdictDead}
 	causalKinds   = enum[registry.CausalKind]{
 		1: registry.CausalTurn, 2: registry.CausalEffect, 3: registry.CausalToolCall, 4: registry.CausalProcess,
 		5: registry.CausalProcessEvent, 6: registry.CausalTriggerOccurrence, 7: registry.CausalSessionNode,

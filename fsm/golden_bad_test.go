@@ -100,6 +100,13 @@ var badEntries = []struct {
 	{"unknown-wait", func() []byte {
 		return badBody(func() Body { b := NewSetProcessWait("p", signalWait("go", 1)); b.Wait.Kind = 2; return b }())
 	}, "WaitKind has no number 2"},
+	{"unknown-verdict", func() []byte {
+		return badBody(func() Body {
+			b := NewReclaimProcessLease("p", localOwner(), registry.ProcessLease{}, "", 1, "t")
+			b.Verdict = 3
+			return b
+		}())
+	}, "HolderVerdict has no number 3"},
 	{"unknown-core-type", func() []byte {
 		return badBody(func() Body { b := registration("p", ""); b.Registration.EventTypes[0].Core = 8; return b }())
 	}, "no core event type 8"},

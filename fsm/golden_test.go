@@ -104,6 +104,10 @@ func goldenEntries() []goldenEntry {
 		single("delete-session-process-state", &DeleteSessionProcessState{SessionID: "s"}),
 		single("claim-process-lease", NewClaimProcessLease("p", localOwner(), 30_000, "token")),
 		single("claim-process-lease-opaque", NewClaimProcessLease("p", owner("w", "1"), 0, "token")),
+		single("reclaim-process-lease", NewReclaimProcessLease("p", localOwner(), registry.ProcessLease{
+			ProcessID: "p", Owner: owner("o", "i"), LeaseToken: "seen", FencingToken: 1 << 40, ClaimedAtMs: 1, ExpiresAtMs: 2,
+		}, registry.VerdictDead, 30_000, "token")),
+		single("reclaim-process-lease-bare", NewReclaimProcessLease("p", owner("w", "1"), registry.ProcessLease{}, "", 0, "token")),
 		single("renew-process-lease", NewRenewProcessLease(registry.ProcessLease{
 			ProcessID: "p", Owner: localOwner(), LeaseToken: "token", FencingToken: 1 << 40, ClaimedAtMs: 1, ExpiresAtMs: 2,
 		}, 30_000)),

@@ -53,7 +53,7 @@ const (
 
 	// KindClaimProcessLease is ClaimProcessLease, spec 5.26.
 	KindClaimProcessLease Kind = 64
-	// KindReclaimProcessLease (reserved) is ReclaimProcessLease, spec 5.27.
+	// KindReclaimProcessLease is ReclaimProcessLease, spec 5.27.
 	KindReclaimProcessLease Kind = 65
 	// KindRenewProcessLease is RenewProcessLease, spec 5.28.
 	KindRenewProcessLease Kind = 66
@@ -125,6 +125,8 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(DeleteSessionProcessState)
 	case KindClaimProcessLease:
 		return new(ClaimProcessLease)
+	case KindReclaimProcessLease:
+		return new(ReclaimProcessLease)
 	case KindRenewProcessLease:
 		return new(RenewProcessLease)
 	case KindCompleteProcessLease:

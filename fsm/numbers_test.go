@@ -35,7 +35,7 @@ var kinds = []struct {
 	{50, KindTransferHandleGrants, 1, &TransferHandleGrants{}},
 	{51, KindDeleteSessionProcessState, 1, &DeleteSessionProcessState{}},
 	{64, KindClaimProcessLease, 1, &ClaimProcessLease{}},
-	{65, KindReclaimProcessLease, 0, nil},
+	{65, KindReclaimProcessLease, 1, &ReclaimProcessLease{}},
 	{66, KindRenewProcessLease, 1, &RenewProcessLease{}},
 	{67, KindCompleteProcessLease, 1, &CompleteProcessLease{}},
 	{68, KindClaimNextLease, 0, nil},
@@ -109,6 +109,7 @@ func TestEnumNumbersNeverChange(t *testing.T) {
 		{"causalKinds", words(causalKinds), ",turn,effect,tool_call,process,process_event,trigger_occurrence,session_node"},
 		{"selectorKinds", words(selectorKinds), ",payload,pointer,const,template,present"},
 		{"dedupeKinds", words(dedupeKinds), ",event_identity,selector,const"},
+		{"verdicts", words(verdicts), ",unknown,dead"},
 		{"waitKinds", words(waitKinds), ",signal"},
 	} {
 		if e.got != e.want {

@@ -161,6 +161,23 @@ func ValidateOwner(field string, o LeaseOwnerIdentity) error {
 	return validateStrings(text{at + ".host_id", live.HostID}, text{at + ".boot_id", live.BootID}, text{at + ".process_start", live.ProcessStart})
 }
 
+// ValidateObserved checks the size of what a claimant says it saw of a lease.
+// What is wrong with it otherwise makes it another lease than the live one, or
+// does not matter where none is live. Spec 5.27.
+func ValidateObserved(l ProcessLease) error {
+	return validateStrings(text{"observed.process_id", l.ProcessID}, text{"observed.owner.owner_id", l.Owner.OwnerID},
+		text{"observed.owner.incarnation_id", l.Owner.IncarnationID}, text{"observed.lease_token", l.LeaseToken})
+}
+
+// ValidateVerdict checks what a claimant found out; the empty verdict is
+// unknown. Spec A5.
+func ValidateVerdict(v HolderVerdict) error {
+	if v != "" && !known(v, VerdictUnknown, VerdictDead) {
+		return invalid("verdict", "verdict %q is not known", string(v))
+	}
+	return nil
+}
+
 // ValidateTTL checks the time to live of a lease, in milliseconds: at most
 // MaxLeaseTTLMs. Zero is a lease that is expired at birth. Spec A16.
 func ValidateTTL(ttlMs uint64) error {
