@@ -11,79 +11,6 @@ import (
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
-// The small worlds that random calls are drawn from.
-var (
-	processIDs = []string{"a", "b", "c", "d"}
-	owners     = []registry.LeaseOwnerIdentity{
-		{OwnerID: "w1", IncarnationID: "1", Liveness: registry.LeaseOwnerLiveness{Kind: "opaque"}},
-		{OwnerID: "w1", IncarnationID: "2", Liveness: registry.LeaseOwnerLiveness{Kind: "local_process", HostID: "h", BootID: "b", PID: 7, ProcessStart: "9"}},
-		{OwnerID: "w2", IncarnationID: "1", Liveness: registry.LeaseOwnerLiveness{Kind: "opaque"}},
-		// The same incarnation as the first, but for its liveness.
-		{OwnerID: "w1", IncarnationID: "1", Liveness: registry.LeaseOwnerLiveness{Kind: "local_process", HostID: "h", BootID: "b", PID: 8, ProcessStart: "9"}},
-	}
-	ttls   = []uint64{10_000, 2000, 5000, 2001, 1000, 24 * 60 * 60 * 1000, 1, 0}
-	steps  = []uint64{0, 0, 1, 500, 999, 1000, 1999, 2000, 2001, 5000, 60_000}
-	scopes = []*registry.SessionScope{nil, nil, {SessionID: "s1"}, {SessionID: "s1", AgentFrameID: "f"}}
-	keys   = []*registry.Replay{nil, nil, {Key: ""}, {Key: "k1"}, {Key: "k2"}, {Key: "k3"}, {Key: "process:a:terminal:process.completed"}}
-	// appends are event types with payloads that fit them.
-	appends = [][2]string{
-		{"note", `null`}, {"note", `"text"`}, {"note", `[1,2.50]`}, {"note", ` {} `},
-		{"data", `{"n":1}`}, {"data", `{ "n" : 2 }`}, {"data", `{"n":"x"}`},
-		{"wake", `{"go":true,"text":"hi","key":"k"}`}, {"wake", `{"text":"{go} and {text}","go":"{text}"}`}, {"wake", `{"n":1,"why":"boom"}`},
-		{"wake.const", `{"go":false,"text":["{go}"],"key":1e3}`}, {"wake.const", `{"go":0,"text":{"b":1,"a":[]},"key":null}`},
-		{"wake.const", `{"go":[],"text":"x"}`}, {"wake.const", `{"go":"yes"}`}, {"wake.selector", `{"key":{"b":1.0,"a":"\u00e9"}}`},
-		{"done", `{"any":"thing"}`}, {"broke", `{"why":"boom"}`}, {"broke", `{"why":null}`}, {"broke", `{"why":{"type":"failure","class":"timeout"}}`},
-		{"broke", `{"why":{"type":"failure","class":"timeout","code":"c","message":"m","raw":{"x":1}}}`},
-		{"broke", `{"why":{"type":"success","value":1}}`}, {"gone", `{"text":"bye"}`}, {"gone", `{"text":[1, 2]}`},
-		{"process.completed", `{"await_output":{"type":"success","value":{"b":1,"a":2}}}`},
-		{"process.completed", `{"await_output":{"value":{"a":2,"b":1},"type":"success"}}`}, {"process.completed", `{"await_output":7}`},
-		{"process.failed", `{"await_output":[7]}`}, {"process.cancelled", `{"await_output":{"type":"cancelled","message":"stop","raw":null}}`},
-		{"process.abandoned", `{"await_output":{"type":"abandoned","evidence":{"writer":"sweep","epoch_ms":5}}}`}, {"process.abandoned", `{"await_output":0}`},
-		{"process.cancel_requested", `{"reason":null}`}, {"process.waiting", `{}`}, {"undeclared", `{}`},
-	}
-	outputs = []registry.ProcessAwaitOutput{
-		{Kind: "success", Value: registry.JSON(`{"b":1,"a":2}`)},
-		{Kind: "success", Value: registry.JSON(`{"a":2,"b":1}`)},
-		{Kind: "success", Value: registry.JSON(`1.0`)},
-		{Kind: "failure", Class: "timeout", Code: "c", Message: "m"},
-		{Kind: "cancelled", Message: "stop", Raw: registry.JSON(`[1]`)},
-		{Kind: "abandoned", Evidence: &registry.AbandonEvidence{Writer: "sweep", EpochMs: 5}},
-		{Kind: "abandoned", Evidence: &registry.AbandonEvidence{Writer: "sweep", EpochMs: 6}},
-		{Kind: "abandoned", Evidence: &registry.AbandonEvidence{Writer: "owner_drain", Owner: &owners[1], EpochMs: 5}},
-	}
-)
-
-func pointer(text string) *registry.Selector { return &registry.Selector{Kind: "pointer", Text: text} }
-
-// eventTypes are what the registrations declare beside the core types.
-var eventTypes = []registry.ProcessEventType{
-	declare("note", registry.EventSemanticsSpec{}),
-	{Name: "data", PayloadSchema: registry.JSON(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}`)},
-	declare("wake", registry.EventSemanticsSpec{Wake: &registry.WakeSpec{
-		When: &registry.Selector{Kind: "present", Text: "/go"},
-		Input: registry.Selector{Kind: "template", Text: "got {text} of {go}{none}", Fields: []registry.TemplateField{
-			{Name: "text", Selector: *pointer("/text")}, {Name: "go", Selector: *pointer("/go")},
-		}},
-	}}),
-	declare("wake.const", registry.EventSemanticsSpec{Wake: &registry.WakeSpec{
-		When: pointer("/go"), Input: registry.Selector{Kind: "payload"}, DedupeKey: registry.DedupeKey{Kind: "const", Const: "same"},
-	}}),
-	declare("wake.selector", registry.EventSemanticsSpec{Wake: &registry.WakeSpec{
-		Input:     registry.Selector{Kind: "const", Const: registry.JSON(`{"z":1,"y":[1.0]}`)},
-		DedupeKey: registry.DedupeKey{Kind: "selector", Selector: pointer("/key")},
-	}}),
-	declare("done", registry.EventSemanticsSpec{Terminal: &registry.TerminalSpec{State: "completed"}}),
-	declare("broke", registry.EventSemanticsSpec{Terminal: &registry.TerminalSpec{State: "failed", AwaitOutput: pointer("/why")}}),
-	declare("gone", registry.EventSemanticsSpec{
-		Terminal: &registry.TerminalSpec{State: "cancelled", AwaitOutput: pointer("/text")},
-		Wake:     &registry.WakeSpec{Input: *pointer("/text"), DedupeKey: registry.DedupeKey{Kind: "event_identity"}},
-	}),
-}
-
-func declare(name string, semantics registry.EventSemanticsSpec) registry.ProcessEventType {
-	return registry.ProcessEventType{Name: name, PayloadSchema: registry.JSON(`{}`), Semantics: semantics}
-}
-
 // rarely draws true about once in ten times. Small numbers are drawn more
 // often than large ones, and shrinking leads to them.
 func rarely(t *rapid.T, label string) bool { return rapid.IntRange(0, 7).Draw(t, label) == 7 }
@@ -93,17 +20,31 @@ func sometimes(t *rapid.T, label string) bool { return rapid.IntRange(0, 3).Draw
 
 func pick[T any](t *rapid.T, from []T, label string) T { return rapid.SampledFrom(from).Draw(t, label) }
 
-// fence draws none, mostly that of the current lease, one of a lease that was
-// granted at some time, or a wrong one.
+// target draws a scope to be woken, or none.
+func target(t *rapid.T, label string) *registry.SessionScope {
+	if rapid.Bool().Draw(t, "no "+label) {
+		return nil
+	}
+	scope := pick(t, scopes, label)
+	return &scope
+}
+
+// fence draws the current one if there is one, else mostly none; at times that
+// of any lease ever granted, or a wrong one.
 func (h *harness) fence(t *rapid.T, id string) *registry.Fence {
-	if len(h.leases) == 0 || sometimes(t, "unfenced") {
+	p := h.model.Processes[id]
+	held := p != nil && p.Lease.Held
+	if held && !sometimes(t, "not the current fence") {
+		return &registry.Fence{LeaseToken: p.Lease.Token, FencingToken: p.Lease.Fencing}
+	}
+	if len(h.leases) == 0 || !held && !sometimes(t, "stale fence") || rapid.Bool().Draw(t, "unfenced") {
 		return nil
 	}
 	f := h.lease(t, id).Fence()
-	if rarely(t, "wrong fencing token") {
+	if sometimes(t, "wrong fencing token") {
 		f.FencingToken++
 	}
-	if rarely(t, "wrong lease token") {
+	if sometimes(t, "wrong lease token") {
 		f.LeaseToken = "other"
 	}
 	return f
@@ -135,116 +76,91 @@ func answerOf(err error, fill func(*model.Answer)) model.Answer {
 	return model.Answer{Code: refusal.Code, Fields: refusal.Fields}
 }
 
-func recordCall(id string, op model.Op, run func(context.Context, registry.Registry) (registry.ProcessRecord, error)) *call {
-	return &call{op: op, processID: id, run: func(ctx context.Context, r registry.Registry) model.Answer {
-		record, err := run(ctx, r)
-		return answerOf(err, func(a *model.Answer) { a.Record = &record })
-	}}
+// done is the answer of a method that returns nothing else.
+func done(err error) model.Answer { return answerOf(err, func(*model.Answer) {}) }
+
+func recorded(record registry.ProcessRecord, err error) model.Answer {
+	return answerOf(err, func(a *model.Answer) { a.Record = &record })
 }
 
-// drawCall draws any call that writes.
-func (h *harness) drawCall(t *rapid.T) *call {
-	id := pick(t, processIDs, "process")
-	switch pick(t, []string{"append", "claim", "renew or release", "append", "start", "register", "append", "renew or release", "complete"}, "call") {
-	case "register":
-		return h.registerCall(t, id)
-	case "complete":
-		op := model.CompleteProcess{ProcessID: id, Output: pick(t, outputs, "output"), Fence: h.fence(t, id)}
-		return recordCall(id, op, func(ctx context.Context, r registry.Registry) (registry.ProcessRecord, error) {
-			return r.CompleteProcess(ctx, id, op.Output, op.Fence)
-		})
-	case "start":
-		started := registry.ProcessStarted{Owner: pick(t, owners, "owner"), StartedAtMs: rapid.Uint64Range(0, 3).Draw(t, "started")}
-		op := model.RecordFirstStarted{ProcessID: id, Started: started, Fence: h.fence(t, id)}
-		return recordCall(id, op, func(ctx context.Context, r registry.Registry) (registry.ProcessRecord, error) {
-			return r.RecordFirstStarted(ctx, id, started, op.Fence)
-		})
-	case "append":
-		return h.appendCall(t, id)
-	case "claim":
-		op := model.ClaimProcessLease{ProcessID: id, Owner: pick(t, owners, "owner"), TTLMs: pick(t, ttls, "ttl")}
-		return &call{op: op, processID: id, run: func(ctx context.Context, r registry.Registry) model.Answer {
-			outcome, err := r.ClaimProcessLease(ctx, id, op.Owner, op.TTLMs)
-			return answerOf(err, func(a *model.Answer) {
-				if a.Lease = outcome.Acquired; a.Lease == nil {
-					a.Lease, a.Busy = outcome.Busy, true
-				}
-			})
-		}}
+// claimed is the answer of a claim or a reclaim.
+func claimed(outcome registry.ProcessLeaseClaimOutcome, err error) model.Answer {
+	return answerOf(err, func(a *model.Answer) {
+		if a.Lease = outcome.Acquired; a.Lease == nil {
+			a.Lease, a.Busy = outcome.Busy, true
+		}
+	})
+}
+
+// made is a call about a process.
+func made(id string, op model.Op, run func(context.Context, registry.Registry) model.Answer) *call {
+	return &call{op: op, processID: id, run: run}
+}
+
+// generators draw the calls that write; the names are for reading failures.
+var generators = []struct {
+	name   string
+	weight int
+	draw   func(h *harness, t *rapid.T, id string) *call
+}{
+	{"append", 8, (*harness).appendCall},
+	{"claim", 4, (*harness).claimCall},
+	{"register", 4, (*harness).registerCall},
+	{"complete", 2, (*harness).completeCall},
+	{"grant", 6, (*harness).grantCall},
+	{"renew", 2, (*harness).renewCall},
+	{"ack", 3, (*harness).ackCall},
+	{"transfer", 3, (*harness).transferCall},
+	{"release", 1, (*harness).releaseCall},
+	{"delete session", 1, (*harness).deleteSessionCall},
+	{"set wait", 2, (*harness).setWaitCall},
+	{"clear wait", 1, (*harness).clearWaitCall},
+	{"first started", 2, (*harness).startCall},
+	{"abandon request", 2, (*harness).abandonCall},
+	{"external ref", 2, (*harness).externalRefCall},
+	{"revoke", 2, (*harness).revokeCall},
+	{"reclaim", 4, (*harness).reclaimCall},
+}
+
+// weighted has every generator as often as it weighs.
+var weighted = func() (indexes []int) {
+	for i, g := range generators {
+		indexes = append(indexes, slices.Repeat([]int{i}, g.weight)...)
 	}
-	if len(h.leases) == 0 {
-		return h.appendCall(t, id)
+	return indexes
+}()
+
+// drawCall draws any call that writes, about a process.
+func (h *harness) drawCall(t *rapid.T, id string) *call {
+	return generators[pick(t, weighted, "call")].draw(h, t, id)
+}
+
+// drawBatch draws the calls that one entry carries. All of them are decided
+// before the first is applied.
+func (h *harness) drawBatch(t *rapid.T) []*call {
+	var calls []*call
+	for range pick(t, []int{1, 1, 1, 2, 3, 5}, "batch") {
+		calls = append(calls, h.drawCall(t, pick(t, processIDs, "process")))
 	}
-	lease := h.lease(t, id)
-	if sometimes(t, "release") {
-		op := model.CompleteProcessLease{Completion: registry.ProcessLeaseCompletion{ProcessID: lease.ProcessID, LeaseToken: lease.LeaseToken}}
-		return &call{op: op, processID: lease.ProcessID, run: func(ctx context.Context, r registry.Registry) model.Answer {
-			return answerOf(r.CompleteProcessLease(ctx, op.Completion), func(*model.Answer) {})
-		}}
-	}
-	// What does not identify the lease comes back as the caller sent it.
-	lease.ClaimedAtMs, lease.ExpiresAtMs = 1, 2
-	if rarely(t, "other fence") {
-		lease.FencingToken++
-	}
-	if rarely(t, "other owner") {
-		lease.Owner = pick(t, owners, "owner")
-	}
-	op := model.RenewProcessLease{Lease: lease, TTLMs: pick(t, ttls, "ttl")}
-	return &call{op: op, processID: lease.ProcessID, run: func(ctx context.Context, r registry.Registry) model.Answer {
-		renewed, err := r.RenewProcessLease(ctx, op.Lease, op.TTLMs)
-		return answerOf(err, func(a *model.Answer) { a.Lease = &renewed })
-	}}
+	return calls
 }
 
 func (h *harness) registerCall(t *rapid.T, id string) *call {
 	op := model.RegisterProcess{Registration: h.registration(t, id)}
-	return recordCall(id, op, func(ctx context.Context, r registry.Registry) (registry.ProcessRecord, error) {
-		return r.RegisterProcess(ctx, op.Registration)
+	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
+		return recorded(r.RegisterProcess(ctx, op.Registration))
 	})
-}
-
-// appendCall draws a new append, or an earlier one with one thing changed.
-func (h *harness) appendCall(t *rapid.T, id string) *call {
-	fits := pick(t, appends, "type and payload")
-	if rarely(t, "misfit") {
-		fits = [2]string{pick(t, appends, "type")[0], pick(t, appends, "payload")[1]}
-	}
-	op := model.AppendEvent{ProcessID: id, Fence: h.fence(t, id), Request: registry.ProcessEventAppendRequest{
-		EventType: fits[0], Payload: registry.JSON(fits[1]),
-		Replay: pick(t, keys, "key"), WakeTargetScope: pick(t, scopes, "target"),
-	}}
-	if len(h.appends) > 0 && sometimes(t, "again") {
-		fresh := op
-		op = pick(t, h.appends[max(0, len(h.appends)-6):], "earlier append")
-		id = op.ProcessID
-		switch rapid.IntRange(0, 4).Draw(t, "but with") {
-		case 0:
-			op.Fence = fresh.Fence
-		case 1:
-			op.Request.Payload = fresh.Request.Payload
-		case 2:
-			op.Request.EventType = fresh.Request.EventType
-		case 3:
-			op.Request.WakeTargetScope = fresh.Request.WakeTargetScope
-		}
-	}
-	h.appends = append(h.appends, op)
-	return &call{op: op, processID: id, run: func(ctx context.Context, r registry.Registry) model.Answer {
-		result, err := r.AppendEvent(ctx, id, op.Request, op.Fence)
-		return answerOf(err, func(a *model.Answer) { a.Event, a.Delivery = &result.Event, result.WakeDelivery })
-	}}
 }
 
 // registration draws a new one, but mostly repeats what was drawn before.
 func (h *harness) registration(t *rapid.T, id string) registry.ProcessRegistration {
-	if known, ok := h.registrations[id]; ok && !rarely(t, "other registration") {
+	if known, ok := h.registrations[id]; ok && !sometimes(t, "other registration") {
 		return known
 	}
 	r := registry.ProcessRegistration{
 		ID: id, Input: registry.ProcessInput{Kind: "external", Metadata: registry.JSON(`{"x": 1.50}`)}, Disposition: "owner_bound",
 		Identity: registry.ProcessIdentity{Kind: "external"}, EventTypes: eventTypes,
-		WakeTarget: pick(t, scopes, "wake target"), Fencing: pick(t, []registry.FencingMode{"", "required", "optional"}, "fencing"),
+		WakeTarget: target(t, "wake target"), Fencing: pick(t, []registry.FencingMode{"", "required", "optional"}, "fencing"),
 	}
 	if rapid.Bool().Draw(t, "definition") {
 		r.Identity.Definition = registry.JSON(`{"d":1}`)
@@ -263,4 +179,47 @@ func (h *harness) registration(t *rapid.T, id string) registry.ProcessRegistrati
 	}
 	h.registrations[id] = r
 	return r
+}
+
+func (h *harness) completeCall(t *rapid.T, id string) *call {
+	op := model.CompleteProcess{ProcessID: id, Output: pick(t, outputs, "output"), Fence: h.fence(t, id)}
+	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
+		return recorded(r.CompleteProcess(ctx, id, op.Output, op.Fence))
+	})
+}
+
+func (h *harness) startCall(t *rapid.T, id string) *call {
+	started := registry.ProcessStarted{Owner: pick(t, owners, "owner"), StartedAtMs: rapid.Uint64Range(0, 3).Draw(t, "started")}
+	op := model.RecordFirstStarted{ProcessID: id, Started: started, Fence: h.fence(t, id)}
+	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
+		return recorded(r.RecordFirstStarted(ctx, id, op.Started, op.Fence))
+	})
+}
+
+func (h *harness) externalRefCall(t *rapid.T, id string) *call {
+	op := model.SetExternalRef{ProcessID: id, Ref: pick(t, refs, "ref"), Fence: h.fence(t, id)}
+	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
+		return recorded(r.SetExternalRef(ctx, id, op.Ref, op.Fence))
+	})
+}
+
+func (h *harness) abandonCall(t *rapid.T, id string) *call {
+	op := model.RequestProcessAbandon{ProcessID: id, Request: pick(t, abandons, "request"), Fence: h.fence(t, id)}
+	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
+		return recorded(r.RequestProcessAbandon(ctx, id, op.Request, op.Fence))
+	})
+}
+
+func (h *harness) setWaitCall(t *rapid.T, id string) *call {
+	op := model.SetProcessWait{ProcessID: id, Wait: pick(t, waits, "wait"), Fence: h.fence(t, id)}
+	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
+		return recorded(r.SetProcessWait(ctx, id, op.Wait, op.Fence))
+	})
+}
+
+func (h *harness) clearWaitCall(t *rapid.T, id string) *call {
+	op := model.ClearProcessWait{ProcessID: id, Fence: h.fence(t, id)}
+	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
+		return recorded(r.ClearProcessWait(ctx, id, op.Fence))
+	})
 }

@@ -96,7 +96,8 @@ func (r record) apply(m *fsm.Machine) (fsm.EntryResult, error) {
 	return m.Apply(r.index, r.term, r.data)
 }
 
-// commit applies an entry on all replicas and compares what they answer.
+// commit applies an entry on all replicas and compares what they answer. The
+// quiet one is spared what was refused.
 func (h *harness) commit(t *rapid.T, decidedIn, committedIn uint64, commands ...fsm.Command) fsm.EntryResult {
 	data, err := fsm.EncodeEntry(fsm.Entry{Term: decidedIn, StampMs: h.stamp, Commands: commands})
 	if err != nil {
@@ -113,6 +114,7 @@ func (h *harness) commit(t *rapid.T, decidedIn, committedIn uint64, commands ...
 	if err != nil {
 		t.Fatalf("apply on the follower: %v", err)
 	}
+	h.commitQuiet(t, r, fsm.Entry{Term: decidedIn, StampMs: h.stamp, Commands: commands}, result)
 	result.Checkpoint, other.Checkpoint = nil, nil
 	if a, b := dump(result), dump(other); a != b {
 		t.Fatalf("the replicas answer differently\n%s\n%s", a, b)
@@ -121,6 +123,27 @@ func (h *harness) commit(t *rapid.T, decidedIn, committedIn uint64, commands ...
 	clear(data)
 	h.records[len(h.records)-1].data = mustEncode(t, fsm.Entry{Term: decidedIn, StampMs: h.stamp, Commands: commands})
 	return result
+}
+
+// commitQuiet applies an entry on the quiet replica, with refused commands
+// left out: that the replicas stay equal says that a refusal changes nothing.
+func (h *harness) commitQuiet(t *rapid.T, r record, e fsm.Entry, result fsm.EntryResult) {
+	if !result.Refused {
+		var applied []fsm.Command
+		for i, c := range e.Commands {
+			if got := result.Results[i]; got.Refusal == nil && !got.LifeMismatch {
+				applied = append(applied, c)
+			}
+		}
+		if len(applied) == 0 {
+			applied = []fsm.Command{{Body: &fsm.Tick{}}}
+		}
+		e.Commands = applied
+		r.data = mustEncode(t, e)
+	}
+	if _, err := r.apply(h.quiet); err != nil {
+		t.Fatalf("apply on the quiet replica: %v", err)
+	}
 }
 
 func mustEncode(t *rapid.T, e fsm.Entry) []byte {
@@ -139,13 +162,14 @@ func dump(v any) string {
 	case model.Answer:
 		out := fmt.Sprintf("%v %s busy=%v", v.Code, dump(v.Fields), v.Busy)
 		out += optional(" record=", v.Record) + optional(" event=", v.Event) + optional(" delivery=", v.Delivery) + optional(" lease=", v.Lease)
-		for i := range v.Records {
-			out += optional("\n  ", &v.Records[i])
+		out += fmt.Sprintf(" count=%d has=%v", v.Count, v.Has) + optional(" deleted=", v.Deleted)
+		if v.Pruned != nil {
+			out += fmt.Sprintf(" pruned=%+v", *v.Pruned)
 		}
-		for i := range v.Events {
-			out += optional("\n  ", &v.Events[i])
+		if v.Fence != nil {
+			out += fmt.Sprintf(" fence=%+v", *v.Fence)
 		}
-		return out
+		return out + lines(v.Records) + lines(v.Events) + lines(v.Grants) + lines(v.Entries)
 	case json.Marshaler:
 		out, err := v.MarshalJSON()
 		if err != nil {
@@ -158,6 +182,13 @@ func dump(v any) string {
 		panic(err)
 	}
 	return string(out)
+}
+
+func lines[T json.Marshaler](items []T) (out string) {
+	for _, item := range items {
+		out += "\n  " + dump(item)
+	}
+	return out
 }
 
 func optional[T json.Marshaler](name string, v *T) string {
@@ -227,14 +258,20 @@ func (h *harness) expect(t *rapid.T, c *call, command fsm.Command, result fsm.Re
 		t.Fatalf("%T on %s: life mismatch %v, the process's life is %d", c.op, c.processID, result.LifeMismatch, life)
 	}
 	if mismatch {
+		h.reach.seen("with another life than the decision's")
 		return
 	}
-	if claim, ok := command.Body.(*fsm.ClaimProcessLease); ok {
-		op := c.op.(model.ClaimProcessLease)
-		op.Token = claim.LeaseToken
+	switch op := c.op.(type) {
+	case model.ClaimProcessLease:
+		op.Token = command.Body.(*fsm.ClaimProcessLease).LeaseToken
+		c.op = op
+	case model.ReclaimProcessLease:
+		op.Token = command.Body.(*fsm.ReclaimProcessLease).LeaseToken
 		c.op = op
 	}
+	before := h.model.Clone()
 	c.want = h.model.Do(c.op)
+	h.reach.count(before, h.model, c.op, c.want)
 	if result.Revision != h.model.Revision {
 		t.Fatalf("%T: revision %d after the command, the model has %d", c.op, result.Revision, h.model.Revision)
 	}
@@ -258,7 +295,9 @@ func expected(want, got model.Answer) model.Answer {
 	}
 	fields := got.Fields
 	fields.ProcessID, fields.EventType, fields.ReplayKey = want.Fields.ProcessID, want.Fields.EventType, want.Fields.ReplayKey
-	fields.FencingToken, fields.ExistingHash, fields.NewHash = want.Fields.FencingToken, want.Fields.ExistingHash, want.Fields.NewHash
+	fields.SessionID, fields.FencingToken = want.Fields.SessionID, want.Fields.FencingToken
+	fields.ExistingHash, fields.NewHash = want.Fields.ExistingHash, want.Fields.NewHash
+	fields.Existing, fields.New = want.Fields.Existing, want.Fields.New
 	if want.Code == registry.CodeTerminal {
 		fields.State = want.Fields.State
 	}

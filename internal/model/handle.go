@@ -7,7 +7,7 @@ import (
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
-// GrantHandle is 5.4. A repeat with an equal descriptor changes nothing.
+// GrantHandle is 5.4. A repeat replaces the descriptor, be it by an equal one.
 type GrantHandle struct {
 	Scope      registry.SessionScope
 	ProcessID  string
@@ -17,10 +17,8 @@ type GrantHandle struct {
 func (op GrantHandle) step(s *State) Answer {
 	return s.on(op.ProcessID, func(*Process) Answer {
 		key := Grant{op.Scope, op.ProcessID}
-		if old, ok := s.Grants[key]; !ok || text(old) != text(op.Descriptor) {
-			s.Grants[key] = op.Descriptor
-			s.Revision++
-		}
+		s.Grants[key] = op.Descriptor
+		s.Revision++
 		return Answer{Grants: s.grants(func(g Grant) bool { return g == key })}
 	})
 }

@@ -138,3 +138,20 @@ func (op CompleteProcessLease) step(s *State) Answer {
 	}
 	return Answer{}
 }
+
+// CheckFence is A24.
+type CheckFence struct {
+	ProcessID    string
+	FencingToken uint64
+}
+
+func (op CheckFence) step(s *State) Answer {
+	return s.on(op.ProcessID, func(p *Process) Answer {
+		status := registry.FenceStatus{FencingToken: p.Lease.Fencing}
+		status.Current = p.Lease.Held && p.Lease.Fencing == op.FencingToken
+		if status.Current && s.live(p.Lease) {
+			status.Live, status.LeaseTimeLeftMs = true, p.Lease.EndMs-s.LeaseTimeMs
+		}
+		return Answer{Fence: &status}
+	})
+}

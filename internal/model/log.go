@@ -64,7 +64,12 @@ func (op WakeEventsAfter) step(s *State) Answer {
 	})
 }
 
-// AckWake is 5.24. The sequence need not be that of an event.
+// lastSequence is the greatest that an event can have: A16 lets a process have
+// 100,000 events and the four that end it.
+const lastSequence = 100_004
+
+// AckWake is 5.24. The sequence need not be that of an event, but where no event
+// can ever be there is nothing to mark.
 type AckWake struct {
 	ProcessID string
 	Sequence  uint64
@@ -72,7 +77,7 @@ type AckWake struct {
 
 func (op AckWake) step(s *State) Answer {
 	return s.on(op.ProcessID, func(p *Process) Answer {
-		if !p.Acked[op.Sequence] {
+		if op.Sequence > 0 && op.Sequence <= lastSequence && !p.Acked[op.Sequence] {
 			p.Acked[op.Sequence] = true
 			s.Revision++
 		}

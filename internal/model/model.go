@@ -8,7 +8,8 @@
 // The model is deterministic. What an implementation is free to choose (lease
 // tokens, clock stamps) is part of the operation that it is given. Arguments
 // are taken to be valid: refusals that depend on the request alone are not
-// modelled. Lists are modelled whole, without pages.
+// modelled, nor are the limits of A16 on what the state may hold, which are far
+// beyond what a model is run for. Lists are modelled whole, without pages.
 package model
 
 import (
@@ -20,7 +21,7 @@ import (
 
 // State is everything that the contract says there is.
 type State struct {
-	// Revision counts the operations that changed a row.
+	// Revision counts the operations that wrote a row, be it with equal content.
 	Revision uint64
 	// ClockMs and LeaseTimeMs are the two clocks of A3 and A4.
 	ClockMs     uint64
@@ -106,6 +107,7 @@ type Answer struct {
 	Entries []registry.ProcessHandleGrantEntry
 	Deleted *registry.ProcessSessionDeleteReport
 	Pruned  *registry.ProcessPruneReport
+	Fence   *registry.FenceStatus
 }
 
 // Entry is a group of operations as the log carries them: decided in one term

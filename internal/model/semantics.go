@@ -127,7 +127,8 @@ func terminalOutput(t *registry.TerminalSpec, payload registry.JSON) (registry.P
 	if !ok {
 		return registry.ProcessAwaitOutput{}, false
 	}
-	if output, ok := readOutput(value); ok {
+	var output registry.ProcessAwaitOutput
+	if output.UnmarshalJSON(value) == nil {
 		arms := map[registry.OutputKind]registry.ProcessState{
 			"success": "completed", "failure": "failed", "cancelled": "cancelled", "abandoned": "abandoned",
 		}
@@ -146,56 +147,6 @@ func terminalOutput(t *registry.TerminalSpec, payload registry.JSON) (registry.P
 		return registry.ProcessAwaitOutput{Kind: "cancelled", Message: plain(value), Raw: raw}, true
 	}
 	return registry.ProcessAwaitOutput{Kind: "abandoned", Evidence: &registry.AbandonEvidence{Writer: "owner_drain"}}, true
-}
-
-// readOutput reads a value as an await output. The model knows no controls. 3.15.
-func readOutput(value registry.JSON) (registry.ProcessAwaitOutput, bool) {
-	object := members(value)
-	var o struct {
-		Type     registry.OutputKind
-		Value    registry.JSON
-		Class    *registry.FailureClass
-		Code     *string
-		Message  *string
-		Raw      registry.JSON
-		Evidence *struct {
-			Writer  registry.AbandonWriter
-			Owner   *registry.LeaseOwnerIdentity
-			EpochMs *uint64 `json:"epoch_ms"`
-		}
-	}
-	if object == nil || json.Unmarshal(value, &o) != nil {
-		return registry.ProcessAwaitOutput{}, false
-	}
-	out := registry.ProcessAwaitOutput{Kind: o.Type}
-	if raw := object["raw"]; raw != nil && canonical(raw) != "null" {
-		out.Raw = raw
-	}
-	switch o.Type {
-	case "success":
-		out.Value, out.Raw = object["value"], nil
-		return out, out.Value != nil
-	case "failure":
-		if o.Class == nil || o.Code == nil || o.Message == nil {
-			return out, false
-		}
-		out.Class, out.Code, out.Message = *o.Class, *o.Code, *o.Message
-		return out, true
-	case "cancelled":
-		if o.Message == nil {
-			return out, false
-		}
-		out.Message = *o.Message
-		return out, true
-	case "abandoned":
-		if o.Evidence == nil || o.Evidence.EpochMs == nil {
-			return out, false
-		}
-		out.Raw = nil
-		out.Evidence = &registry.AbandonEvidence{Writer: o.Evidence.Writer, Owner: o.Evidence.Owner, EpochMs: *o.Evidence.EpochMs}
-		return out, true
-	}
-	return out, false
 }
 
 // selected evaluates a selector. 4.3.

@@ -1,0 +1,155 @@
+package fsm_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+)
+
+// reach counts what random runs came to: how often each operation was answered
+// in which way, and how often states came up that are easily got wrong. A
+// generator that starves one of them shows here, not by a test that stays green.
+type reach struct {
+	counts map[string]int
+	// pruned are the processes of the run so far that once were.
+	pruned map[string]bool
+}
+
+func (r *reach) seen(what string) { r.counts[what]++ }
+
+// count counts an answer of the model, and what was special about it.
+func (r *reach) count(before, after *model.State, op model.Op, a model.Answer) {
+	name := strings.TrimPrefix(fmt.Sprintf("%T", op), "model.")
+	outcome := "changed"
+	switch {
+	case a.Code != 0:
+		outcome = a.Code.String()
+	case a.Busy:
+		outcome = "busy"
+	case before.Revision == after.Revision:
+		outcome = "unchanged"
+	}
+	r.seen(name + " " + outcome)
+	if outcome == "changed" {
+		r.countChange(before, after, op)
+	}
+}
+
+// countChange counts states that are easily got wrong.
+func (r *reach) countChange(before, after *model.State, op model.Op) {
+	switch op := op.(type) {
+	case model.AckWake:
+		if op.Sequence > uint64(len(before.Processes[op.ProcessID].Events)) {
+			r.seen("with an ack before its event")
+		}
+	case model.AppendEvent:
+		p := after.Processes[op.ProcessID]
+		if e := p.Events[len(p.Events)-1]; e.Semantics.Wake != nil && p.Acked[e.Sequence] {
+			r.seen("with a wake that was acked before")
+		}
+	case model.CompleteProcess:
+		if before.Processes[op.ProcessID].Wait != nil {
+			r.seen("with a wait that a terminal event ends")
+		}
+	case model.ClaimProcessLease:
+		if l := before.Processes[op.ProcessID].Lease; l.Held && l.EndMs == before.LeaseTimeMs {
+			r.seen("with a claim of a lease that ends now")
+		}
+	case model.ReclaimProcessLease:
+		if l := before.Processes[op.ProcessID].Lease; l.Held && l.EndMs > before.LeaseTimeMs {
+			r.seen("with a reclaim of a live lease")
+		}
+	case model.TransferHandleGrants:
+		if len(before.Grants) > len(after.Grants) {
+			r.seen("with a transfer onto a grant")
+		}
+	case model.DeleteSessionProcessState:
+		r.countDeleted(before, after)
+	case model.PruneTerminalProcesses:
+		for id, p := range before.Processes {
+			if after.Processes[id] != nil {
+				continue
+			}
+			r.pruned[id] = true
+			if p.Lease.Held && p.Lease.EndMs > before.LeaseTimeMs {
+				r.seen("with a live lease that is pruned")
+			}
+		}
+		if len(before.Grants) > len(after.Grants) {
+			r.seen("with a grant that is pruned")
+		}
+	case model.RegisterProcess:
+		if r.pruned[op.Registration.ID] {
+			r.seen("with another life of a pruned process")
+		}
+	}
+}
+
+func (r *reach) countDeleted(before, after *model.State) {
+	for id, p := range after.Processes {
+		if p.State != "running" && p.Registration.WakeTarget == nil && before.Processes[id].Registration.WakeTarget != nil {
+			r.seen("with an ended process that loses its target")
+		}
+	}
+	processes := map[string]int{}
+	for g := range before.Grants {
+		if _, kept := after.Grants[g]; !kept {
+			processes[g.ProcessID]++
+		}
+	}
+	for _, scopes := range processes {
+		if scopes > 1 {
+			r.seen("with two frames of a deleted session")
+		}
+	}
+}
+
+// mustReach is what a full run has to come to: each of these came up at least
+// twenty times in each of ten runs of a hundred checks.
+var mustReach = map[string][]string{
+	"AckWake":                   {"changed", "unchanged", "NotFound"},
+	"AppendEvent":               {"changed", "unchanged", "NotFound", "Fenced", "ReplayConflict", "UndeclaredEvent", "MissingReplayKey", "InvalidArgument", "PayloadRejected", "Terminal"},
+	"ClaimProcessLease":         {"changed", "busy", "NotFound", "Terminal"},
+	"ClearProcessWait":          {"changed", "Fenced"},
+	"CompleteProcess":           {"changed", "unchanged", "NotFound", "Fenced", "ReplayConflict", "Terminal"},
+	"CompleteProcessLease":      {"changed", "unchanged"},
+	"DeleteSessionProcessState": {"changed", "unchanged"},
+	"GrantHandle":               {"changed", "NotFound"},
+	"ReclaimProcessLease":       {"changed", "busy", "NotFound", "Terminal"},
+	"RecordFirstStarted":        {"changed", "unchanged", "NotFound", "Fenced"},
+	"RegisterProcess":           {"changed", "unchanged", "AlreadyExists"},
+	"RenewProcessLease":         {"changed", "LeaseExpired"},
+	"RequestProcessAbandon":     {"changed", "unchanged", "Fenced", "Terminal"},
+	"RevokeHandle":              {"changed", "unchanged"},
+	"SetExternalRef":            {"changed", "unchanged", "Fenced", "AlreadyExists"},
+	"SetProcessWait":            {"changed", "Fenced", "Terminal"},
+	"TransferHandleGrants":      {"changed", "unchanged", "NotGranted"},
+	"with": {
+		"an ack before its event", "a claim of a lease that ends now", "a reclaim of a live lease", "a transfer onto a grant",
+		"two frames of a deleted session", "an ended process that loses its target", "a wait that a terminal event ends",
+	},
+}
+
+// check fails when a full run starved something, and shows the counts under
+// -v.
+func (r *reach) check(t *testing.T) {
+	for _, what := range slices.Sorted(maps.Keys(r.counts)) {
+		t.Logf("%6d  %s", r.counts[what], what)
+	}
+	if checks, err := strconv.Atoi(flag.Lookup("rapid.checks").Value.String()); err != nil || checks < 100 || t.Failed() {
+		return
+	}
+	for name, outcomes := range mustReach {
+		for _, outcome := range outcomes {
+			if r.counts[name+" "+outcome] == 0 {
+				t.Errorf("no call came to: %s %s", name, outcome)
+			}
+		}
+	}
+}
