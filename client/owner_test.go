@@ -7,6 +7,7 @@ import (
 
 	"github.com/holdfast-registry/holdfast/client/liveness"
 	"github.com/holdfast-registry/holdfast/registry"
+	"github.com/holdfast-registry/holdfast/registry/memory"
 )
 
 func TestLocalOwnersAreIncarnationsOfTheirOwn(t *testing.T) {
@@ -90,4 +91,28 @@ func TestClaimOrReclaim(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a registry agrees, and gives the next fencing token", func(t *testing.T) {
+		r := memory.New()
+		input := registry.ProcessInput{Kind: registry.InputExternal}
+		if _, err := r.RegisterProcess(t.Context(), registry.ProcessRegistration{
+			ID: "p", Input: input, Disposition: registry.Rerunnable, Identity: registry.DeriveIdentity(input)}); err != nil {
+			t.Fatal(err)
+		}
+		for i, step := range []struct {
+			owner registry.LeaseOwnerIdentity
+			// holder is who has the lease afterwards.
+			holder string
+		}{
+			{held(gone).Owner, "o"}, {me, "me"}, {me, "me"}, {LocalOwner("late"), "me"},
+		} {
+			outcome, err := ClaimOrReclaim(t.Context(), r, "p", step.owner, 60_000)
+			if err != nil || (outcome.Acquired != nil) != (step.holder == step.owner.OwnerID) {
+				t.Fatalf("step %d: %+v, %v", i, outcome, err)
+			}
+		}
+		lease, err := r.GetProcessLease(t.Context(), "p")
+		if err != nil || lease.Owner != me || lease.FencingToken != 2 {
+			t.Errorf("%+v, %v", lease, err)
+		}
+	})
 }
