@@ -134,7 +134,7 @@ func (c *Client) attempt(ctx context.Context, k kind, to *target, request proto.
 	caller := ctx
 	if !k.long {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.options.attemptTimeout)
+		ctx, cancel = context.WithTimeout(ctx, c.attemptTimeout(ctx))
 		defer cancel()
 	}
 	sent := wire.NewSentTracker()
@@ -169,6 +169,21 @@ func (c *Client) attempt(ctx context.Context, k kind, to *target, request proto.
 		c.targets.failed(to, false)
 	}
 	return failed, answered
+}
+
+type attemptTimeoutKey struct{}
+
+// withAttemptTimeout returns a context whose calls make shorter tries.
+func withAttemptTimeout(ctx context.Context, timeout time.Duration) context.Context {
+	return context.WithValue(ctx, attemptTimeoutKey{}, timeout)
+}
+
+// attemptTimeout bounds one try of a call.
+func (c *Client) attemptTimeout(ctx context.Context) time.Duration {
+	if own, ok := ctx.Value(attemptTimeoutKey{}).(time.Duration); ok {
+		return min(own, c.options.attemptTimeout)
+	}
+	return c.options.attemptTimeout
 }
 
 // awaitNearDeadline waits for a deadline that is about to pass. Servers know the

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/holdfast-registry/holdfast/internal/bootclock"
 	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/transport/wire"
 )
@@ -50,6 +51,8 @@ type options struct {
 	logger         *slog.Logger
 	dial           []grpc.DialOption
 	noSessions     bool
+	// bootClock is what the trust in leases is counted by.
+	bootClock func() time.Duration
 }
 
 // Option changes how a Client behaves.
@@ -101,6 +104,7 @@ func Dial(addrs []string, opts ...Option) (*Client, error) {
 		retryTimeout:   DefaultRetryTimeout,
 		attemptTimeout: DefaultAttemptTimeout,
 		logger:         slog.New(slog.DiscardHandler),
+		bootClock:      bootclock.Now,
 	}
 	for _, opt := range opts {
 		opt(&o)

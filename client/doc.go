@@ -51,10 +51,55 @@
 // owner crashed is taken over at once where its death can be seen, and with the
 // end of the lease elsewhere.
 //
+// # Leases that keep themselves
+//
+// Claim takes the lease of a process and returns a handle that renews it, at a
+// third of its ttl unless told otherwise:
+//
+//	lease, err := c.Claim(ctx, "job-1", client.LocalOwner("worker-1"), 30*time.Second)
+//	if err != nil {
+//		return err // a *client.BusyError names the holder
+//	}
+//	defer lease.Release(ctx)
+//	… work under lease.Context(), and write through lease …
+//
+// The lease is trusted for a time that counts from before the request that got
+// it was first sent, because the cluster counts from some moment after that:
+//
+//	sent     answered                   cancelled   trust ends   others may claim
+//	 ├──────────┼───────────────────────────┼────────────┼────────────┤
+//	 │                                      │ stop time  │   margin   │
+//	 ├─────────────────────────── ttl ────────────────────────────────┤
+//
+// Every renewal that is answered starts it anew, from its own sending. One that
+// fails does not end it: the next follows after a short pause, as a request of
+// its own, until the handle's context is cancelled. Then the stop time is left
+// to end the work in, and last words may still be written. When trust ends, the
+// handle refuses to write without asking anybody. An answer that says that the
+// lease is another's, or has expired, ends all of it at once.
+//
+// The time is that of the boot clock (CLOCK_BOOTTIME on Linux): it goes on while
+// the process or the machine is stopped, and nobody sets it. So a pause ends
+// trust and never extends it, and the first write after one, or Err, notices.
+// Timers do not run during a suspend of the machine; the context follows within
+// a second of waking. The margin makes up for clocks that run at different
+// speeds, up to a twentieth. Where there is no such clock (systems other than
+// Linux, or a virtual machine that was stopped from outside and was not told),
+// trust can last too long by what the clock missed. Then, and between a look at
+// the clock and what is done after it, only the fence is between a late owner and
+// the process; it is checked by the cluster with every write. A resource outside
+// the registry needs it too: CheckFence.
+//
+// A handle ends by Release, which gives the lease back, by Close, which leaves
+// it to run out, when its client is closed, or by its loss; then to go on means
+// to claim again. The same owner and incarnation get a live lease back with the
+// same tokens, also in a program that was started again.
+//
 // # Errors
 //
-// Every error is a *registry.Error; match it with errors.Is and the sentinels
+// Every error but BusyError is a *registry.Error; match it with errors.Is and the sentinels
 // of package registry. If it is the end of the context that kept a call from
 // being answered, the error also matches context.Canceled or
-// context.DeadlineExceeded, and is read with errors.As.
+// context.DeadlineExceeded, and is read with errors.As. What a Lease refuses
+// by itself also matches ErrLeaseLost or ErrLeaseClosed.
 package client

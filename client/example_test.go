@@ -12,8 +12,8 @@ import (
 	"github.com/holdfast-registry/holdfast/registry/memory"
 )
 
-// A worker takes the lease of a process, appends an event under its fence and
-// completes the process. It needs a running cluster, so it is compiled only:
+// A worker takes the lease of a process, appends an event under it and completes
+// the process. It needs a running cluster, so it is compiled only:
 // `go run ./cmd/node dev` starts one.
 func Example() {
 	c, err := client.Dial([]string{"127.0.0.1:7400", "127.0.0.1:7401", "127.0.0.1:7402"},
@@ -36,30 +36,31 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	claim, err := c.ClaimProcessLease(ctx, "job-1", registry.LeaseOwnerIdentity{OwnerID: "worker-1", IncarnationID: "attempt-1"}, 30_000)
-	if err != nil {
+	lease, err := c.Claim(ctx, "job-1", client.LocalOwner("worker-1"), 30*time.Second)
+	var busy *client.BusyError
+	if errors.As(err, &busy) {
+		log.Fatalf("%s holds the lease", busy.Holder.Owner.OwnerID)
+	} else if err != nil {
 		log.Fatal(err)
 	}
-	if claim.Busy != nil {
-		log.Fatalf("%s holds the lease", claim.Busy.Owner.OwnerID)
-	}
-	fence := claim.Acquired.Fence()
+	defer lease.Release(ctx)
+	work := lease.Context()
 
-	_, err = c.AppendEvent(ctx, "job-1", registry.ProcessEventAppendRequest{
+	_, err = lease.AppendEvent(work, registry.ProcessEventAppendRequest{
 		EventType: "row.imported",
 		Payload:   registry.JSON(`{"row":1}`),
 		Replay:    &registry.Replay{Key: "row-1"},
-	}, fence)
+	})
 	switch {
-	case errors.Is(err, registry.ErrFenced):
-		log.Fatal("somebody else took over: stop working")
+	case errors.Is(err, client.ErrLeaseLost):
+		log.Fatal("somebody else may take over: stop working")
 	case errors.Is(err, registry.ErrOutcomeUnknown):
 		log.Print("perhaps stored; under the same replay key it may be sent again")
 	case err != nil:
 		log.Fatal(err)
 	}
 	output := registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON(`{"rows":1}`)}
-	if _, err := c.CompleteProcess(ctx, "job-1", output, fence); err != nil {
+	if _, err := lease.CompleteProcess(work, output); err != nil {
 		log.Fatal(err)
 	}
 

@@ -1,13 +1,13 @@
 // Command embed is the smallest program that uses a cluster: it registers a
-// process, takes its lease, and ends it under the lease's fence. Start a
+// process, works on it under a lease that keeps itself, and ends it. Start a
 // cluster with `go run ./cmd/node dev`, then `go run ./examples/embed`.
 package main
 
 import (
 	"context"
-	"fmt"
 	"log"
 	"os"
+	"time"
 
 	"github.com/holdfast-registry/holdfast/client"
 	"github.com/holdfast-registry/holdfast/registry"
@@ -33,13 +33,18 @@ func run(ctx context.Context) error {
 		Identity: registry.DeriveIdentity(input), Disposition: registry.Rerunnable, Fencing: registry.FencingRequired}); err != nil {
 		return err
 	}
-	claim, err := c.ClaimProcessLease(ctx, "embed-1", registry.LeaseOwnerIdentity{OwnerID: "me", IncarnationID: "run-1"}, 30_000)
+	lease, err := c.Claim(ctx, "embed-1", client.LocalOwner("me"), 30*time.Second)
+	if err != nil {
+		return err // a *client.BusyError names who is at work on it
+	}
+	defer lease.Release(ctx)
+	answer, err := work(lease.Context()) // cancelled before anybody else can get the lease
 	if err != nil {
 		return err
-	} else if claim.Busy != nil {
-		return fmt.Errorf("%s is at work on it", claim.Busy.Owner.OwnerID)
 	}
-	output := registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON(`42`)}
-	_, err = c.CompleteProcess(ctx, "embed-1", output, claim.Acquired.Fence()) // Fenced if another owner took over
-	return err
+	_, err = lease.CompleteProcess(ctx, registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: answer})
+	return err // client.ErrLeaseLost if it was lost after all
 }
+
+// work stands for what the process is about.
+func work(context.Context) (registry.JSON, error) { return registry.JSON(`42`), nil }
