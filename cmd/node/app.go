@@ -88,6 +88,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
 	var silent silentError
+	var ended commandEnded
 	switch {
 	case err == nil:
 		return exitOK
@@ -95,6 +96,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitBusy
 	case errors.Is(err, errNotHeld):
 		return exitLost
+	case errors.As(err, &ended):
+		return ended.code
 	case errors.As(err, &silent):
 		return exitError
 	case errors.As(err, &usage):
@@ -159,7 +162,8 @@ Start a cluster to try things on with "holdfast dev"; run one node in production
 with "holdfast serve". The other commands talk to a running cluster.
 
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another owner,
-4 the lease, or the fencing token that was asked about, is not held any more.`,
+4 the lease, or the fencing token that was asked about, is not held any more. A
+command that lease hold ran to its end gives its own.`,
 		Example: `  holdfast dev
   holdfast process register --id hello --disposition rerunnable --input '{"type":"external"}'
   holdfast process get hello --output json

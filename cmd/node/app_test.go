@@ -92,6 +92,14 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 		{"lease reclaim p --owner o --ttl 1s", "pid"},
 		{"lease release p", "lease-token"},
 		{"lease check p", "fencing-token"},
+		{"lease hold", "process id"},
+		{"lease hold -- true", "process id"},
+		{"lease hold p", "two dashes"},
+		{"lease hold p true", "two dashes"},
+		{"lease hold p q -- true", "one process id"},
+		{"lease hold p --ttl 0s -- true", "--ttl"},
+		{"lease hold p --ttl 1s --grace 501ms -- true", "--grace"},
+		{"lease hold p --grace=-1s -- true", "--grace"},
 		{"process wait", "needs a command"},
 		{"process wait set p --signal s", "ordinal"},
 		{"process abandon-request p", "by"},
@@ -128,7 +136,7 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 				t.Error("the cluster was asked all the same")
 			}
 
-			got = d.run(append(strings.Fields(test.args), "--output", "json")...)
+			got = d.run(append([]string{"--output", "json"}, strings.Fields(test.args)...)...)
 			if strings.Contains(test.args, "--output") {
 				return
 			}

@@ -20,7 +20,7 @@ token than all before it; writes that carry the token and fencing token of a
 lease apply only while it is the current one.`,
 		"  holdfast lease claim hello --owner me --ttl 30s\n  holdfast lease get hello",
 		a.leaseClaim(), a.leaseReclaim(), a.leaseRenew(), a.leaseRelease(), a.leaseGet(),
-		a.leaseCheck())
+		a.leaseCheck(), a.leaseHold())
 }
 
 // ownerFlags are the flags that name who wants or holds a lease.

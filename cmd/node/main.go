@@ -5,7 +5,7 @@
 //
 // Exit codes: 0 done; 1 an error; 2 wrong usage; 3 the lease is held by
 // somebody else; 4 the lease, or the fencing token that was asked about, is not
-// held any more.
+// held any more. A command that lease hold ran to its end gives its own.
 package main
 
 import (
