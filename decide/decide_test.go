@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -411,6 +410,7 @@ func TestErrorsOfTheLogAreHandedOn(t *testing.T) {
 	add(r.HasHandleGrant(ctx, s, "p"))
 	add(r.HandleGrantsForProcess(ctx, "p", registry.PageRequest{}))
 	add(r.DeleteSessionProcessState(ctx, "s"))
+	add(r.PruneTerminalProcesses(ctx, 1))
 	add(nil, r.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{ProcessID: "p"}))
 	for i, err := range errs {
 		if err != log.fail {
@@ -419,32 +419,8 @@ func TestErrorsOfTheLogAreHandedOn(t *testing.T) {
 	}
 }
 
-// TestMethodsThatAreNotOfferedSaySo walks all 31 methods and the sessions.
-func TestMethodsThatAreNotOfferedSaySo(t *testing.T) {
+func TestTheTierIsTheLogs(t *testing.T) {
 	r, _ := newTestRegistry(t)
-	missing := reflect.TypeFor[unsupported]()
-	var names []string
-	for i := range missing.NumMethod() {
-		method := missing.Method(i)
-		own, _ := reflect.TypeFor[*Registry]().MethodByName(method.Name)
-		arguments := []reflect.Value{reflect.ValueOf(r), reflect.ValueOf(t.Context())}
-		for i := 2; i < own.Type.NumIn(); i++ {
-			arguments = append(arguments, reflect.Zero(own.Type.In(i)))
-		}
-		out := own.Func.Call(arguments)
-		err, _ := out[len(out)-1].Interface().(error)
-		if registry.CodeOf(err) != registry.CodeUnsupported {
-			continue // overridden by one that works
-		}
-		names = append(names, method.Name)
-		var refusal *registry.Error
-		if errors.As(err, &refusal); refusal.Fields.Field != method.Name || !refusal.Definite() {
-			t.Errorf("%s: %+v", method.Name, refusal)
-		}
-	}
-	if len(names) == 0 {
-		t.Error("every method works: delete type unsupported")
-	}
 	if r.DurabilityTier() != registry.TierDurable {
 		t.Error("the tier is another one")
 	}

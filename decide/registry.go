@@ -32,7 +32,6 @@ type Decision func(Records) (fsm.Command, error)
 
 // Registry is a registry.Registry over a Log. It is safe for concurrent use.
 type Registry struct {
-	unsupported
 	log     Log
 	tier    registry.DurabilityTier
 	entropy io.Reader

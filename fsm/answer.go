@@ -32,6 +32,15 @@ type storedAnswer struct {
 	Busy       bool
 	Settled    bool
 	Deleted    *storedDeletedSession
+	Pruned     *storedPruneStep
+}
+
+// storedPruneStep has the fields of PruneStep, and is converted from and to it.
+type storedPruneStep struct {
+	Processes uint64
+	Events    uint64
+	CutoffMs  uint64
+	More      bool
 }
 
 // storedDeletedSession is the report on a session that was deleted.
@@ -136,6 +145,7 @@ func encodeAnswer(kind Kind, result *Result, s *state) []byte {
 		}
 	}
 	stored.Deleted = mapOptional(result.DeletedSession, storeDeletedSession)
+	stored.Pruned = (*storedPruneStep)(result.Pruned)
 	data, err := appendMsgpack(nil, stored)
 	if err != nil {
 		// Every field has a type that the codec knows.
@@ -165,6 +175,7 @@ func decodeAnswer(data []byte) (stored storedAnswer, result Result, err error) {
 		result.Refusal = stored.Refusal.load()
 	}
 	result.DeletedSession = mapOptional(stored.Deleted, storedDeletedSession.load)
+	result.Pruned = (*PruneStep)(stored.Pruned)
 	result.Lease, err = mapFallible(stored.Lease, storedLeaseAnswer.load)
 	return stored, result, err
 }

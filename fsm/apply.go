@@ -34,6 +34,8 @@ type Result struct {
 	Busy  bool
 	// DeletedSession is the report of DeleteSessionProcessState.
 	DeletedSession *registry.ProcessSessionDeleteReport
+	// Pruned is what a step of PruneTerminalProcesses did.
+	Pruned *PruneStep
 }
 
 // Answered is when a command was answered: where the state stood after it.
@@ -162,6 +164,8 @@ func (s *state) applyBody(c Command) Result {
 		return s.applyRenewProcessLease(body)
 	case *CompleteProcessLease:
 		return s.applyCompleteProcessLease(body)
+	case *PruneTerminalProcesses:
+		return s.applyPruneTerminalProcesses(body)
 	case *OpenSession:
 		return s.applyOpenSession(body)
 	case *CloseSession:

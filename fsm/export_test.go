@@ -31,6 +31,9 @@ func (s *state) checkConsistency() error {
 		} else if isRunning {
 			running++
 		}
+		if _, ok := s.ended.Get(endedProcess{updatedAtMs: r.UpdatedAtMs, processID: id}); ok != r.Status.State.Terminal() {
+			fail("%q: state %s, updated at %d, among the ended %v", id, r.Status.State, r.UpdatedAtMs, ok)
+		}
 		if _, ok := s.leaseEnds.Get(leaseEnd{endMs: p.lease.endMs, processID: id}); p.lease.held && !ok {
 			fail("%q: its lease end %d is not in leaseEnds", id, p.lease.endMs)
 		}
@@ -63,6 +66,9 @@ func (s *state) checkConsistency() error {
 	})
 	if running != s.nonTerminal.Len() {
 		fail("%d running rows, nonTerminal has %d", running, s.nonTerminal.Len())
+	}
+	if ended := s.processes.Len() - running; ended != s.ended.Len() {
+		fail("%d ended rows, ended has %d", ended, s.ended.Len())
 	}
 	for _, set := range s.wakeTargets {
 		targets += set.Len()

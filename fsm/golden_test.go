@@ -108,6 +108,7 @@ func goldenEntries() []goldenEntry {
 			ProcessID: "p", Owner: owner("o", "i"), LeaseToken: "seen", FencingToken: 1 << 40, ClaimedAtMs: 1, ExpiresAtMs: 2,
 		}, registry.VerdictDead, 30_000, "token")),
 		single("reclaim-process-lease-bare", NewReclaimProcessLease("p", owner("w", "1"), registry.ProcessLease{}, "", 0, "token")),
+		single("prune-terminal-processes", &PruneTerminalProcesses{CutoffMs: 1 << 63}),
 		single("renew-process-lease", NewRenewProcessLease(registry.ProcessLease{
 			ProcessID: "p", Owner: localOwner(), LeaseToken: "token", FencingToken: 1 << 40, ClaimedAtMs: 1, ExpiresAtMs: 2,
 		}, 30_000)),

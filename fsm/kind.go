@@ -62,7 +62,7 @@ const (
 	// KindClaimNextLease (reserved) claims any claimable process.
 	KindClaimNextLease Kind = 68
 
-	// KindPruneTerminalProcesses (reserved) is one bounded step of
+	// KindPruneTerminalProcesses is one bounded step of
 	// PruneTerminalProcesses, spec 5.31.
 	KindPruneTerminalProcesses Kind = 80
 
@@ -131,6 +131,8 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(RenewProcessLease)
 	case KindCompleteProcessLease:
 		return new(CompleteProcessLease)
+	case KindPruneTerminalProcesses:
+		return new(PruneTerminalProcesses)
 	case KindOpenSession:
 		return new(OpenSession)
 	case KindCloseSession:

@@ -39,7 +39,7 @@ var kinds = []struct {
 	{66, KindRenewProcessLease, 1, &RenewProcessLease{}},
 	{67, KindCompleteProcessLease, 1, &CompleteProcessLease{}},
 	{68, KindClaimNextLease, 0, nil},
-	{80, KindPruneTerminalProcesses, 0, nil},
+	{80, KindPruneTerminalProcesses, 1, &PruneTerminalProcesses{}},
 	{96, KindOpenSession, 1, &OpenSession{}},
 	{97, KindCloseSession, 1, &CloseSession{}},
 	{98, KindSettleWrite, 1, &SettleWrite{}},

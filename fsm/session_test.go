@@ -153,6 +153,7 @@ func TestEveryAnswerIsTheSameAgain(t *testing.T) {
 		{Body: &SettleWrite{}},
 		{Body: NewGrantHandle(*target, "p", registry.ProcessHandleDescriptor{})},
 		{Body: &DeleteSessionProcessState{SessionID: "s"}},
+		{Body: &PruneTerminalProcesses{CutoffMs: 1}},
 	} {
 		c.Session = &SessionHeader{ID: sessionA, Sequence: uint64(i) + 1}
 		first := r.command(c)

@@ -161,7 +161,8 @@ func TestARestoredMachineAnswersAsTheOther(t *testing.T) {
 		&RecordMember{Member: Member{"n2", "lost"}}, &RecordMember{Member: Member{"n2", "i2"}}, started("p", "someone"),
 		externalRefOf("fresh", registry.ProcessExternalRef{Backend: "b", ID: "y"}), NewSetProcessWait("fresh", signalWait("go", 8)),
 		NewTransferHandleGrants(scope("a", "b"), scope("c", ""), []string{"p", "abandoned"}), &DeleteSessionProcessState{SessionID: "a"},
-		&DeleteSessionProcessState{SessionID: "s"},
+		&DeleteSessionProcessState{SessionID: "s"}, &PruneTerminalProcesses{CutoffMs: 11_501}, &PruneTerminalProcesses{CutoffMs: ^uint64(0)},
+		registration("p", ""),
 	} {
 		a, b := r.do(body), other.do(body)
 		if got, want := dumpResult(a), dumpResult(b); got != want {
@@ -186,6 +187,9 @@ func dumpResult(r Result) string {
 	}
 	if r.Lease != nil {
 		out.WriteString(dumpJSON(*r.Lease))
+	}
+	if r.Pruned != nil {
+		fmt.Fprintf(&out, "%+v", *r.Pruned)
 	}
 	if r.DeletedSession != nil {
 		out.WriteString(dumpJSON(*r.DeletedSession))

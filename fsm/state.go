@@ -75,12 +75,6 @@ type lease struct {
 	endMs uint64
 }
 
-// leaseEnd orders held leases by when they end.
-type leaseEnd struct {
-	endMs     uint64
-	processID string
-}
-
 // state is the whole state. Its tables can be copied in constant time.
 type state struct {
 	counters
@@ -91,6 +85,7 @@ type state struct {
 
 	// The indexes are derived from the tables and never part of a snapshot.
 	nonTerminal *btree.Set[string]
+	ended       *btree.BTreeG[endedProcess]
 	leaseEnds   *btree.BTreeG[leaseEnd]
 	// wakeTargets holds, by session id, the processes whose wakes go there.
 	wakeTargets map[string]*btree.Set[string]
@@ -106,6 +101,12 @@ func newState() *state {
 		sessions:    newSessions(),
 		nonTerminal: new(btree.Set[string]),
 		wakeTargets: make(map[string]*btree.Set[string]),
+		ended: btree.NewBTreeGOptions(func(a, b endedProcess) bool {
+			if a.updatedAtMs != b.updatedAtMs {
+				return a.updatedAtMs < b.updatedAtMs
+			}
+			return a.processID < b.processID
+		}, btree.Options{NoLocks: true}),
 		leaseEnds: btree.NewBTreeGOptions(func(a, b leaseEnd) bool {
 			if a.endMs != b.endMs {
 				return a.endMs < b.endMs
@@ -129,81 +130,6 @@ func (s *state) freeze() *frozen {
 		counters: s.counters, processes: s.processes.Copy(), members: s.members.Copy(),
 		grants: s.grants.byScope.Copy(), sessions: s.sessions.rows.Copy(),
 	}
-}
-
-// setWakeTarget moves a process from one target session to another; nil is
-// none.
-func (s *state) setWakeTarget(processID string, before, after *registry.SessionScope) {
-	if before != nil {
-		targets := s.wakeTargets[before.SessionID]
-		targets.Delete(processID)
-		if targets.Len() == 0 {
-			delete(s.wakeTargets, before.SessionID)
-		}
-	}
-	if after != nil {
-		targets := s.wakeTargets[after.SessionID]
-		if targets == nil {
-			targets = new(btree.Set[string])
-			s.wakeTargets[after.SessionID] = targets
-		}
-		targets.Insert(processID)
-	}
-}
-
-// wakeTargetsOf returns the processes whose wakes go to a session, ascending.
-func (s *state) wakeTargetsOf(sessionID string) []string {
-	if targets := s.wakeTargets[sessionID]; targets != nil {
-		return targets.Keys()
-	}
-	return nil
-}
-
-// put stores a new version of a row and keeps the indexes in step. old is the
-// version it replaces, nil for a new row.
-func (s *state) put(old, row *process) {
-	id := row.record.ID
-	s.processes.Set(id, row)
-	wasRunning := old != nil && !old.record.Status.State.Terminal()
-	if running := !row.record.Status.State.Terminal(); running != wasRunning {
-		if running {
-			s.nonTerminal.Insert(id)
-		} else {
-			s.nonTerminal.Delete(id)
-		}
-	}
-	var targetBefore *registry.SessionScope
-	if old != nil {
-		targetBefore = old.record.WakeTarget
-	}
-	if targetBefore != row.record.WakeTarget {
-		s.setWakeTarget(id, targetBefore, row.record.WakeTarget)
-	}
-	var before, after leaseEnd
-	if old != nil && old.lease.held {
-		before = leaseEnd{endMs: old.lease.endMs, processID: id}
-	}
-	if row.lease.held {
-		after = leaseEnd{endMs: row.lease.endMs, processID: id}
-	}
-	if before != after {
-		if before.processID != "" {
-			s.leaseEnds.Delete(before)
-			s.liveLeases -= s.countLive(before)
-		}
-		if after.processID != "" {
-			s.leaseEnds.Set(after)
-			s.liveLeases += s.countLive(after)
-		}
-	}
-}
-
-// countLive is 1 for a lease that is not over, else 0.
-func (s *state) countLive(end leaseEnd) int {
-	if end.endMs > s.LeaseTimeMs {
-		return 1
-	}
-	return 0
 }
 
 // advanceLeaseTime moves lease time on. Every lease is passed once.
