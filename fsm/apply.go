@@ -60,6 +60,9 @@ type EntryResult struct {
 	ClockMs     uint64
 	LeaseTimeMs uint64
 	Revision    uint64
+	// Changes are what the entry did to processes, by revision ascending. Every
+	// revision that the entry made has at least one.
+	Changes []registry.ProcessChange
 	// MembersChanged tells that the cluster id or an instance was recorded.
 	MembersChanged bool
 	// Checkpoint is set when the entry asked for one: the state to hash.
@@ -80,6 +83,7 @@ func (s *state) applyEntry(index, term uint64, data []byte) (EntryResult, error)
 	}
 	s.advanceClock(e.StampMs, takeover)
 	s.endSessions()
+	s.changes = make([]registry.ProcessChange, 0, len(e.Commands))
 	result := EntryResult{Index: index, Results: make([]Result, len(e.Commands))}
 	clusterID, members := s.ClusterID, s.members.Len()
 	for i, command := range e.Commands {
@@ -92,6 +96,7 @@ func (s *state) applyEntry(index, term uint64, data []byte) (EntryResult, error)
 		}
 	}
 	result.MembersChanged = s.ClusterID != clusterID || s.members.Len() != members
+	result.Changes, s.changes = s.changes, nil
 	result.ClockMs, result.LeaseTimeMs, result.Revision = s.ClockMs, s.LeaseTimeMs, s.Revision
 	return result, nil
 }

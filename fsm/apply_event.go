@@ -111,7 +111,7 @@ func (s *state) replayEvent(p *process, key string, payloadHash []byte) (Result,
 		row := *p
 		row.end(e)
 		row.record.UpdatedAtMs = e.OccurredAtMs
-		row.record.Revision = s.changed()
+		row.record.Revision = s.changed(&row, registry.ChangeEnded, e.Sequence)
 		s.put(p, &row)
 		p = &row
 	}
@@ -130,13 +130,14 @@ func (s *state) storeEvent(p *process, e *event, wake *storedMaterialisedWake) R
 			e.Semantics.Wake.DedupeKey = e.ProcessID + ":" + strconv.FormatUint(e.Sequence, 10)
 		}
 	}
-	row := *p
+	row, kind := *p, registry.ChangeAppended
 	row.append(e)
 	if e.Semantics.Terminal != nil {
 		row.end(e)
+		kind = registry.ChangeEnded
 	}
 	row.record.UpdatedAtMs = s.ClockMs
-	row.record.Revision = s.changed()
+	row.record.Revision = s.changed(&row, kind, e.Sequence)
 	s.put(p, &row)
 	return Result{Process: &row.record, Event: &e.ProcessEvent}
 }
@@ -164,7 +165,7 @@ func (s *state) applyAckWake(c *AckWake) Result {
 	}
 	row := *p
 	row.ack(sequence)
-	s.changed()
+	s.changed(&row, registry.ChangeAck, c.Sequence)
 	s.put(p, &row)
 	return Result{}
 }

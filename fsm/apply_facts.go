@@ -9,7 +9,7 @@ import (
 // fact is what the commands that add a fact to a record have in common:
 // NotFound, then Fenced. change gets a copy of the row and tells whether it
 // did anything; a row that it changed is updated now.
-func (s *state) fact(c Command, processID string, fenceRequired bool, change func(row *process) (bool, *registry.Error)) Result {
+func (s *state) fact(c Command, processID string, kind registry.ChangeKind, fenceRequired bool, change func(row *process) (bool, *registry.Error)) Result {
 	p, ok := s.processes.Get(processID)
 	if !ok {
 		return Result{Refusal: unknownProcess(processID)}
@@ -26,14 +26,14 @@ func (s *state) fact(c Command, processID string, fenceRequired bool, change fun
 		return Result{Process: &p.record}
 	}
 	row.record.UpdatedAtMs = s.ClockMs
-	row.record.Revision = s.changed()
+	row.record.Revision = s.changed(&row, kind, 0)
 	s.put(p, &row)
 	return Result{Process: &row.record}
 }
 
 // applyRecordFirstStarted follows spec 5.18.
 func (s *state) applyRecordFirstStarted(c Command, body *RecordFirstStarted) Result {
-	return s.fact(c, body.ProcessID, true, func(row *process) (bool, *registry.Error) {
+	return s.fact(c, body.ProcessID, registry.ChangeStarted, true, func(row *process) (bool, *registry.Error) {
 		if row.record.FirstStarted != nil {
 			return false, nil
 		}
@@ -45,7 +45,7 @@ func (s *state) applyRecordFirstStarted(c Command, body *RecordFirstStarted) Res
 // applySetExternalRef follows spec 5.3: the first ref stays, an equal one is a
 // repeat.
 func (s *state) applySetExternalRef(c Command, body *SetExternalRef) Result {
-	return s.fact(c, body.ProcessID, false, func(row *process) (bool, *registry.Error) {
+	return s.fact(c, body.ProcessID, registry.ChangeExternalRef, false, func(row *process) (bool, *registry.Error) {
 		switch {
 		case row.ref == nil:
 			row.setExternalRef(body.Ref)
@@ -88,7 +88,7 @@ func refText(stored storedExternalRef) string {
 
 // applyRequestProcessAbandon follows spec 5.19.
 func (s *state) applyRequestProcessAbandon(c Command, body *RequestProcessAbandon) Result {
-	return s.fact(c, body.ProcessID, false, func(row *process) (bool, *registry.Error) {
+	return s.fact(c, body.ProcessID, registry.ChangeAbandonRequested, false, func(row *process) (bool, *registry.Error) {
 		if row.record.Status.State.Terminal() {
 			return false, registry.Errorf(registry.CodeTerminal, registry.Fields{ProcessID: row.record.ID, State: string(row.record.Status.State)},
 				"terminal process `%s` cannot accept an abandon request", row.record.ID)
@@ -104,7 +104,7 @@ func (s *state) applyRequestProcessAbandon(c Command, body *RequestProcessAbando
 // applySetProcessWait follows spec 5.20: an equal wait is stored again, so that
 // updated_at tells when it was last confirmed.
 func (s *state) applySetProcessWait(c Command, body *SetProcessWait) Result {
-	return s.fact(c, body.ProcessID, true, func(row *process) (bool, *registry.Error) {
+	return s.fact(c, body.ProcessID, registry.ChangeWait, true, func(row *process) (bool, *registry.Error) {
 		if row.record.Status.State.Terminal() {
 			return false, registry.Errorf(registry.CodeTerminal, registry.Fields{ProcessID: row.record.ID, State: string(row.record.Status.State)},
 				"terminal process `%s` cannot enter a wait state", row.record.ID)
@@ -117,7 +117,7 @@ func (s *state) applySetProcessWait(c Command, body *SetProcessWait) Result {
 // applyClearProcessWait follows spec 5.21: it moves updated_at even where there
 // was no wait, on ended processes too.
 func (s *state) applyClearProcessWait(c Command, body *ClearProcessWait) Result {
-	return s.fact(c, body.ProcessID, true, func(row *process) (bool, *registry.Error) {
+	return s.fact(c, body.ProcessID, registry.ChangeWait, true, func(row *process) (bool, *registry.Error) {
 		row.record.Wait = nil
 		return true, nil
 	})

@@ -21,7 +21,7 @@ func (s *state) applyGrantHandle(c *GrantHandle) Result {
 	}
 	// The grant shares the text of its row's id.
 	g.processID = p.record.ID
-	s.changed()
+	s.changed(p, registry.ChangeGrant, 0)
 	s.grants.put(g)
 	return Result{}
 }
@@ -29,7 +29,8 @@ func (s *state) applyGrantHandle(c *GrantHandle) Result {
 // applyRevokeHandle follows spec 5.5: there need be neither grant nor process.
 func (s *state) applyRevokeHandle(c *RevokeHandle) Result {
 	if g := s.grants.get(c.Scope.load(), c.ProcessID); g != nil {
-		s.changed()
+		s.Revision++
+		s.tellGrant(g)
 		s.grants.remove(g)
 	}
 	return Result{}
@@ -63,8 +64,9 @@ func (s *state) applyTransferHandleGrants(c *TransferHandleGrants) Result {
 			return Result{Refusal: refusal}
 		}
 	}
-	s.changed()
+	s.Revision++
 	for _, g := range moving {
+		s.tellGrant(g)
 		moved := *g
 		moved.scope = to
 		s.grants.remove(g)
@@ -81,9 +83,10 @@ func (s *state) applyDeleteSessionProcessState(c *DeleteSessionProcessState) Res
 	if len(revoked) == 0 && len(targeting) == 0 {
 		return Result{DeletedSession: report}
 	}
-	revision := s.changed()
+	s.Revision++
 	lost := make([]string, 0, len(revoked))
 	for _, g := range revoked {
+		s.tellGrant(g)
 		s.grants.remove(g)
 		lost = append(lost, g.processID)
 	}
@@ -103,7 +106,8 @@ func (s *state) applyDeleteSessionProcessState(c *DeleteSessionProcessState) Res
 		p, _ := s.processes.Get(id)
 		row := *p
 		row.record.WakeTarget = nil
-		row.record.UpdatedAtMs, row.record.Revision = s.ClockMs, revision
+		row.record.UpdatedAtMs, row.record.Revision = s.ClockMs, s.Revision
+		s.tell(&row, registry.ChangeWakeTarget, 0)
 		s.put(p, &row)
 	}
 	return Result{DeletedSession: report}

@@ -70,9 +70,12 @@ func (s *state) extendLease(p *process, ttlMs uint64) Result {
 
 // setLease gives a row another lease and answers with it.
 func (s *state) setLease(p *process, l lease) Result {
-	row := *p
+	row, kind := *p, registry.ChangeLease
+	if l.held && p.lease.held && l.fencing == p.lease.fencing {
+		kind = registry.ChangeLeaseExtended
+	}
 	row.lease = l
-	s.changed()
+	s.changed(&row, kind, 0)
 	s.put(p, &row)
 	return Result{Lease: s.show(row.record.ID, l)}
 }

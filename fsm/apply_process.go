@@ -60,12 +60,6 @@ func checkFence(c Command, p *process, required bool) *registry.Error {
 // hexHash is the public form of a hash.
 func hexHash(hash []byte) string { return hex.EncodeToString(hash) }
 
-// changed counts a change and returns the revision it made.
-func (s *state) changed() uint64 {
-	s.Revision++
-	return s.Revision
-}
-
 func (s *state) applyRegisterProcess(c *RegisterProcess) Result {
 	if p, ok := s.processes.Get(c.Registration.ID); ok {
 		if bytes.Equal(p.hash, c.Hash) {
@@ -81,8 +75,8 @@ func (s *state) applyRegisterProcess(c *RegisterProcess) Result {
 	row := &process{record: c.record, hash: c.Hash, index: new(eventIndex)}
 	row.record.RegistrationHash = hexHash(c.Hash)
 	row.record.CreatedAtMs, row.record.UpdatedAtMs = s.ClockMs, s.ClockMs
-	row.record.Revision = s.changed()
-	row.record.Life = row.record.Revision
+	row.record.Life = s.Revision + 1
+	row.record.Revision = s.changed(row, registry.ChangeRegistered, 0)
 	s.put(nil, row)
 	return Result{Process: &row.record}
 }

@@ -1,5 +1,7 @@
 package fsm
 
+import "github.com/holdfast-registry/holdfast/registry"
+
 // The most that one step of a prune removes, so that it holds up nobody: so
 // many rows, or so much that hangs on them. Spec A10.
 const (
@@ -34,13 +36,14 @@ func (s *state) applyPruneTerminalProcesses(c *PruneTerminalProcesses) Result {
 			step.More = true
 			break
 		}
+		if step.Processes == 0 {
+			s.Revision++
+		}
+		s.tell(row, registry.ChangePruned, 0)
 		// Grants are not limited by process, so they count as events do.
 		removed += len(row.events) + s.remove(row)
 		step.Processes++
 		step.Events += uint64(len(row.events))
-	}
-	if step.Processes > 0 {
-		s.changed()
 	}
 	return Result{Pruned: step}
 }

@@ -54,6 +54,16 @@ func (x *eventIndex) wakeBehind(after uint32) (sequence uint32, found bool) {
 	return sequence, found
 }
 
+// behind returns the sequences of a type behind another one, ascending. They
+// are shared and must not be changed.
+func (x *eventIndex) behind(eventType string, after uint64) []uint32 {
+	place, found := x.findType(eventType)
+	if !found {
+		return nil
+	}
+	return x.byType[place].sequences[x.countThrough(eventType, after):]
+}
+
 // countThrough counts the events of a type up to and including a sequence.
 func (x *eventIndex) countThrough(eventType string, through uint64) uint64 {
 	place, found := x.findType(eventType)

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+
+	"github.com/holdfast-registry/holdfast/registry"
 )
 
 // CheckConsistency tells where the derived parts of the state disagree with
@@ -14,6 +16,29 @@ func (m *Machine) CheckConsistency() error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.state.checkConsistency()
+}
+
+// CheckChanges tells what is wrong with the changes of an entry: every revision
+// that it made has one, in order, and whatever they name there was.
+func CheckChanges(before uint64, result EntryResult) error {
+	last := before
+	for i, c := range result.Changes {
+		switch {
+		case c.Revision != last && c.Revision != last+1 || c.Revision == before:
+			return fmt.Errorf("change %d: revision %d behind revision %d", i, c.Revision, last)
+		case c.ProcessID == "" || c.Life == 0 || c.Life > c.Revision:
+			return fmt.Errorf("change %d is of life %d of %q at revision %d", i, c.Life, c.ProcessID, c.Revision)
+		case c.Kind < 1 || int(c.Kind) > len(registry.ChangeKinds()):
+			return fmt.Errorf("change %d is of kind %d", i, c.Kind)
+		case (c.Sequence > 0) != (c.Kind == registry.ChangeAppended || c.Kind == registry.ChangeEnded || c.Kind == registry.ChangeAck):
+			return fmt.Errorf("change %d of kind %v has sequence %d", i, c.Kind, c.Sequence)
+		}
+		last = c.Revision
+	}
+	if last != result.Revision {
+		return fmt.Errorf("the entry went from revision %d to %d, the last change is of %d", before, result.Revision, last)
+	}
+	return nil
 }
 
 func (s *state) checkConsistency() error {

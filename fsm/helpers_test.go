@@ -33,11 +33,12 @@ func (r *rig) entry(decidedIn, committedIn uint64, commands ...Command) EntryRes
 		r.t.Fatalf("encode: %v", err)
 	}
 	r.index++
+	before := r.position().Revision
 	result, err := r.m.Apply(r.index, committedIn, data)
 	if err != nil {
 		r.t.Fatalf("apply: %v", err)
 	}
-	if err := r.m.CheckConsistency(); err != nil {
+	if err := errors.Join(r.m.CheckConsistency(), CheckChanges(before, result)); err != nil {
 		r.t.Fatal(err)
 	}
 	return result

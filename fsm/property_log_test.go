@@ -106,9 +106,13 @@ func (h *harness) commit(t *rapid.T, decidedIn, committedIn uint64, commands ...
 	h.index++
 	r := record{index: h.index, term: committedIn, data: data}
 	h.records = append(h.records, r)
+	before := h.position().Revision
 	result, err := r.apply(h.log.machine)
 	if err != nil {
 		t.Fatalf("apply: %v", err)
+	}
+	if err := fsm.CheckChanges(before, result); err != nil {
+		t.Fatal(err)
 	}
 	other, err := r.apply(h.follower)
 	if err != nil {

@@ -140,8 +140,10 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 	case frameCounters:
 		var stored storedCounters
 		err := decodeMsgpack(payload, &stored)
-		l.state.counters = counters(stored)
+		l.state.counters = stored.load()
 		return err
+	case frameEpoch:
+		return l.loadEpoch(payload)
 	case frameMember:
 		var stored Member
 		if err := decodeMsgpack(payload, &stored); err != nil {
@@ -167,6 +169,18 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 	default:
 		return fmt.Errorf("unknown frame type %d", frame)
 	}
+}
+
+func (l *stateLoader) loadEpoch(payload []byte) error {
+	var stored storedEpoch
+	if err := decodeMsgpack(payload, &stored); err != nil {
+		return err
+	}
+	if l.count != 1 || stored.RestoreEpoch == 0 {
+		return fmt.Errorf("a restore epoch of %d, as frame %d", stored.RestoreEpoch, l.count+1)
+	}
+	l.state.RestoreEpoch = stored.RestoreEpoch
+	return nil
 }
 
 func (l *stateLoader) loadProcess(payload []byte) error {

@@ -18,8 +18,8 @@ import (
 //	size
 //	6     magic "HFSNAP"
 //	2     snapshot version, 1
-//	…     one zstd stream of frames, in this order: one counters frame, the
-//	      members by node id, then for every process by id its process frame,
+//	…     one zstd stream of frames, in this order: one counters frame,
+//	      if a backup was ever restored an epoch frame, the members by node id, then for every process by id its process frame,
 //	      its event frames by sequence and, if there are any, its acks, then
 //	      the grants by session id, frame id and process id, then
 //	      for every client session by id its session frame and its answer frames
@@ -42,6 +42,7 @@ const (
 	frameEvent    byte = 4
 	frameGrant    byte = 5
 	frameAcks     byte = 6
+	frameEpoch    byte = 8
 	frameSession  byte = 16
 	frameAnswer   byte = 17
 	frameEnd      byte = 255
@@ -65,6 +66,23 @@ type storedCounters struct {
 	TakeoverTerm uint64
 	Proposer     string
 	ClusterID    string
+}
+
+func storeCounters(c counters) storedCounters {
+	return storedCounters{c.Index, c.Term, c.Revision, c.ClockMs, c.LeaseTimeMs, c.Fencing, c.TakeoverTerm, c.Proposer, c.ClusterID}
+}
+
+func (c storedCounters) load() counters {
+	return counters{
+		Index: c.Index, Term: c.Term, Revision: c.Revision, ClockMs: c.ClockMs, LeaseTimeMs: c.LeaseTimeMs,
+		Fencing: c.Fencing, TakeoverTerm: c.TakeoverTerm, Proposer: c.Proposer, ClusterID: c.ClusterID,
+	}
+}
+
+// storedEpoch is the restore epoch, which is only written above 0: the first
+// snapshots had none.
+type storedEpoch struct {
+	RestoreEpoch uint64
 }
 
 type storedLease struct {
@@ -196,8 +214,13 @@ func (f *frameWriter) end() error {
 }
 
 func (s *frozen) writeFrames(f *frameWriter) (err error) {
-	if err := f.write(frameCounters, storedCounters(s.counters)); err != nil {
+	if err := f.write(frameCounters, storeCounters(s.counters)); err != nil {
 		return err
+	}
+	if s.RestoreEpoch > 0 {
+		if err := f.write(frameEpoch, storedEpoch{s.RestoreEpoch}); err != nil {
+			return err
+		}
 	}
 	s.members.Scan(func(nodeID, instanceID string) bool {
 		err = f.write(frameMember, Member{NodeID: nodeID, InstanceID: instanceID})

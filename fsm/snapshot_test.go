@@ -24,6 +24,7 @@ var goldenSnapshots = []struct {
 	{"snapshot-v1", goldenState, "40beea2bca3e83ecab4bd40ada3a6160ab9ce157f27e7db62256c792a5898151"},
 	{"snapshot-v1-acks", ackedState, "df8acc5201689f6ce56cbc382ebdcd5d998979ebd7ed44c265dd6e8584e1bf20"},
 	{"snapshot-v1-grants", grantedState, "46edd9d5650a7a3db49ddb84fcea467f13b26cacdedd77e954d171e115225cc9"},
+	{"snapshot-v1-epoch", restoredState, "4f58e576e088c14adce39e889208ca00a75d077e9e430fb4555d217914a55dad"},
 }
 
 // ackedState is the golden state with acks of wakes, of other events and of
@@ -35,6 +36,14 @@ func ackedState(t testing.TB) *rig {
 		r.must(r.do(&AckWake{"fresh", sequence}))
 	}
 	r.must(r.do(&AckWake{"p", 3}))
+	return r
+}
+
+// restoredState is the golden state of a cluster that backups were restored
+// into.
+func restoredState(t testing.TB) *rig {
+	r := goldenState(t)
+	r.m.state.RestoreEpoch = 3
 	return r
 }
 
@@ -150,6 +159,16 @@ func TestGrantsComeBackFromASnapshot(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestTheRestoreEpochIsInSnapshots(t *testing.T) {
+	r := restoredState(t)
+	m := restored(t, write(t, r.m.Snapshot()))
+	m.Read(func(v View) {
+		if p := v.Position(); p != r.position() || p.RestoreEpoch != 3 {
+			t.Errorf("restored at %+v, want %+v", p, r.position())
+		}
+	})
 }
 
 func TestARestoredMachineAnswersAsTheOther(t *testing.T) {
@@ -338,6 +357,8 @@ func TestASpoiltSnapshotIsRefusedAndChangesNothing(t *testing.T) {
 		"another count":           {fileOf(t, patch(bytes.Clone(frames), len(frames)-5, 99)), "the end frame tells"},
 		"nothing at all":          {sealed(t), "the counters are missing"},
 		"no counters":             {sealed(t, frame(t, frameMember, Member{"n", "i"})), "the counters must come first"},
+		"an epoch of zero":        {sealed(t, counters, frame(t, frameEpoch, storedEpoch{})), "a restore epoch of 0, as frame 2"},
+		"epochs twice":            {sealed(t, counters, frame(t, frameEpoch, storedEpoch{1}), frame(t, frameEpoch, storedEpoch{1})), "a restore epoch of 1, as frame 3"},
 		"counters twice":          {sealed(t, counters, counters), "the counters must come first"},
 		"an unknown frame":        {sealed(t, counters, frame(t, 9, Member{"n", "i"})), "unknown frame type 9"},
 		"a frame type of zero":    {sealed(t, counters, frame(t, 0, Member{"n", "i"})), "unknown frame type 0"},

@@ -25,6 +25,9 @@ type counters struct {
 	Proposer     string
 	// ClusterID is minted by the first takeover.
 	ClusterID string
+	// RestoreEpoch is how often a backup was restored: each begins a history of
+	// its own, whose revisions are not those of the one before.
+	RestoreEpoch uint64
 }
 
 // process is one row: everything about one process. Rows are immutable and
@@ -91,6 +94,10 @@ type state struct {
 	wakeTargets map[string]*btree.Set[string]
 	// liveLeases is how many of leaseEnds are not over yet.
 	liveLeases int
+
+	// changes are those of the entry that is being applied. They are told of and
+	// forgotten: no part of the state.
+	changes []registry.ProcessChange
 }
 
 func newState() *state {

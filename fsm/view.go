@@ -21,6 +21,8 @@ type Position struct {
 	TakeoverTerm uint64
 	Proposer     string
 	ClusterID    string
+	// RestoreEpoch tells histories of one cluster apart.
+	RestoreEpoch uint64
 }
 
 // Position returns where the state stands.
