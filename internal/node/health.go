@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/holdfast-registry/holdfast/fsm"
+	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/transport/pb"
+	"github.com/holdfast-registry/holdfast/transport/wire"
 )
 
 const (
@@ -27,7 +31,8 @@ const (
 var errStopping = errors.New("the node is stopping")
 
 // checkReady makes one linearizable read, here or at the leader: a node is
-// ready when it can have one answered.
+// ready when it can have one answered, and once it has caught up after its
+// start. Until then it adds nothing to a majority.
 func (n *Node) checkReady(ctx context.Context) error {
 	select {
 	case <-n.stopping:
@@ -41,10 +46,37 @@ func (n *Node) checkReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := pb.NewRegistryClient(conn).GetProcessLease(ctx, &pb.GetProcessLeaseRequest{ProcessId: "readyz"}); err != nil {
+	var trailer metadata.MD
+	if _, err := pb.NewRegistryClient(conn).GetProcessLease(ctx, &pb.GetProcessLeaseRequest{ProcessId: "readyz"}, grpc.Trailer(&trailer)); err != nil {
 		return fmt.Errorf("leader %s: %w", leader, err)
 	}
-	return nil
+	answer, _ := wire.AnswerFromTrailer(trailer)
+	return n.awaitCaughtUp(ctx, answer.Revision)
+}
+
+// awaitCaughtUp waits, once after a start, until this node has applied as much
+// as the leader had.
+func (n *Node) awaitCaughtUp(ctx context.Context, revision uint64) error {
+	if n.caughtUp.Load() {
+		return nil
+	}
+	poll := time.NewTicker(readyPoll)
+	defer poll.Stop()
+	for {
+		var own uint64
+		if err := n.Read(registry.WithReadLevel(ctx, registry.Stale), func(v fsm.View) { own = v.Position().Revision }); err != nil {
+			return err
+		}
+		if own >= revision {
+			n.caughtUp.Store(true)
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("this node is catching up: it has applied revision %d, the leader had %d", own, revision)
+		case <-poll.C:
+		}
+	}
 }
 
 // AwaitLeader waits until a leader answers linearizable reads through this

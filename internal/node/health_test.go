@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/hashicorp/raft"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/holdfast-registry/holdfast/internal/node"
@@ -95,6 +97,54 @@ func TestHealthFollowsWhetherReadsAreAnswered(t *testing.T) {
 	}
 	c.StartNode(1, dirs["n2"])
 	await(true)
+}
+
+// TestAStartedNodeIsReadyOnceItHasCaughtUp starts a follower that missed a
+// write, and whose disk takes no entries at first.
+func TestAStartedNodeIsReadyOnceItHasCaughtUp(t *testing.T) {
+	dirs := make(map[string]string)
+	held := false
+	c, gates := gatedCluster(t, 3, func(config *node.Config) {
+		withHTTP(config)
+		dirs[config.ID] = config.DataDir
+		if !held {
+			return
+		}
+		wrap := config.WrapLogStore
+		config.WrapLogStore = func(inner raft.LogStore) raft.LogStore {
+			store := wrap(inner)
+			store.(*gate).hold()
+			return store
+		}
+	})
+	leader := c.AwaitLeader()
+	follower := (leader + 1) % 3
+	id := c.Peers[follower].ID
+	c.Stop(follower)
+	if _, err := c.Nodes[leader].RegisterProcess(t.Context(), registration("missed")); err != nil {
+		t.Fatal(err)
+	}
+	held = true
+	c.StartNode(follower, dirs[id])
+	// It has been offered what it missed, and knows a leader.
+	select {
+	case <-gates[id].waiting:
+	case <-time.After(nodetest.Patience):
+		t.Fatal("the node was not offered what it missed")
+	}
+	url := "http://" + c.Nodes[follower].HTTPAddr() + "/readyz"
+	if status, body := get(t, url); status != http.StatusServiceUnavailable || !strings.Contains(body, "catching up") {
+		t.Errorf("while it catches up, /readyz answers %d: %s", status, body)
+	}
+	gates[id].release()
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
+	if err := c.Nodes[follower].AwaitLeader(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := get(t, url); status != http.StatusOK {
+		t.Errorf("after it has caught up, /readyz answers %d: %s", status, body)
+	}
 }
 
 func TestProfilesAreServedOnRequestOnly(t *testing.T) {

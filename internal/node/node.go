@@ -95,6 +95,8 @@ type Node struct {
 	// leaderChanged wakes the health service; ready is what it said last.
 	leaderChanged chan struct{}
 	ready         atomic.Bool
+	// caughtUp is set once this node has applied what the leader had.
+	caughtUp atomic.Bool
 	// stopping is closed when the node begins to stop, draining when its
 	// servers do.
 	stopping, draining chan struct{}
