@@ -10,8 +10,13 @@ import (
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
+// grantCall draws a grant, at times to another frame of a session that the
+// process is granted to.
 func (h *harness) grantCall(t *rapid.T, id string) *call {
 	op := model.GrantHandle{Scope: pick(t, scopes, "scope"), ProcessID: id, Descriptor: pick(t, descriptors, "descriptor")}
+	if grants := h.model.Do(model.HandleGrantsForProcess{ProcessID: id}).Grants; len(grants) > 0 && rapid.Bool().Draw(t, "another frame") {
+		op.Scope = registry.SessionScope{SessionID: pick(t, grants, "grant").SessionID, AgentFrameID: pick(t, []string{"", "f", "g"}, "frame")}
+	}
 	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
 		grant, err := r.GrantHandle(ctx, op.Scope, id, op.Descriptor)
 		return answerOf(err, func(a *model.Answer) { a.Grants = []registry.ProcessHandleGrant{grant} })
@@ -67,8 +72,15 @@ func (h *harness) granted(scope registry.SessionScope) (ids []string) {
 	return ids
 }
 
+// deleteSessionCall draws a session, at times one that an ended process wakes.
 func (h *harness) deleteSessionCall(t *rapid.T, _ string) *call {
-	op := model.DeleteSessionProcessState{SessionID: pick(t, sessions, "session")}
+	from := sessions
+	for _, id := range h.ended() {
+		if target := h.model.Processes[id].Registration.WakeTarget; target != nil {
+			from = append([]string{target.SessionID}, from...)
+		}
+	}
+	op := model.DeleteSessionProcessState{SessionID: pick(t, from, "session")}
 	return made("", op, func(ctx context.Context, r registry.Registry) model.Answer {
 		report, err := r.DeleteSessionProcessState(ctx, op.SessionID)
 		return answerOf(err, func(a *model.Answer) { a.Deleted = &report })

@@ -109,6 +109,7 @@ var generators = []struct {
 	{"complete", 2, (*harness).completeCall},
 	{"grant", 6, (*harness).grantCall},
 	{"renew", 2, (*harness).renewCall},
+	{"prune", 1, (*harness).pruneCall},
 	{"ack", 3, (*harness).ackCall},
 	{"transfer", 3, (*harness).transferCall},
 	{"release", 1, (*harness).releaseCall},
@@ -136,13 +137,32 @@ func (h *harness) drawCall(t *rapid.T, id string) *call {
 }
 
 // drawBatch draws the calls that one entry carries. All of them are decided
-// before the first is applied.
+// before the first is applied: that is how a process ends, is pruned and is
+// registered again between a decision and its entry.
 func (h *harness) drawBatch(t *rapid.T) []*call {
 	var calls []*call
+	if ended := h.ended(); len(ended) > 0 && rarely(t, "a new life") && sometimes(t, "really") {
+		id := pick(t, ended, "ended process")
+		calls = append(calls, h.pruneAll(), h.registerCall(t, id))
+		for range rapid.IntRange(1, 3).Draw(t, "late calls") {
+			calls = append(calls, h.drawCall(t, id))
+		}
+		return calls
+	}
 	for range pick(t, []int{1, 1, 1, 2, 3, 5}, "batch") {
 		calls = append(calls, h.drawCall(t, pick(t, processIDs, "process")))
 	}
 	return calls
+}
+
+// ended are the processes that have ended.
+func (h *harness) ended() (ids []string) {
+	for _, id := range processIDs {
+		if p := h.model.Processes[id]; p != nil && p.State != "running" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (h *harness) registerCall(t *rapid.T, id string) *call {
@@ -182,7 +202,19 @@ func (h *harness) registration(t *rapid.T, id string) registry.ProcessRegistrati
 }
 
 func (h *harness) completeCall(t *rapid.T, id string) *call {
+	if ended := h.ended(); len(ended) > 0 && sometimes(t, "complete an ended one") {
+		id = pick(t, ended, "ended process")
+	}
 	op := model.CompleteProcess{ProcessID: id, Output: pick(t, outputs, "output"), Fence: h.fence(t, id)}
+	if p := h.model.Processes[id]; p != nil && p.Output != nil && rapid.Bool().Draw(t, "the same arm") {
+		same := []registry.ProcessAwaitOutput{*p.Output}
+		for _, output := range outputs {
+			if output.Kind == p.Output.Kind {
+				same = append(same, output)
+			}
+		}
+		op.Output = pick(t, same, "output of the arm")
+	}
 	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
 		return recorded(r.CompleteProcess(ctx, id, op.Output, op.Fence))
 	})
@@ -221,5 +253,25 @@ func (h *harness) clearWaitCall(t *rapid.T, id string) *call {
 	op := model.ClearProcessWait{ProcessID: id, Fence: h.fence(t, id)}
 	return made(id, op, func(ctx context.Context, r registry.Registry) model.Answer {
 		return recorded(r.ClearProcessWait(ctx, id, op.Fence))
+	})
+}
+
+// pruneCall draws a prune up to where some ended process was updated, which
+// just escapes, or a little further; at times of everything.
+func (h *harness) pruneCall(t *rapid.T, _ string) *call {
+	ended := h.ended()
+	if len(ended) == 0 || sometimes(t, "prune all") {
+		return h.pruneAll()
+	}
+	return pruneCall(h.model.Processes[pick(t, ended, "ended process")].UpdatedAtMs + pick(t, []uint64{0, 1}, "cutoff"))
+}
+
+func (h *harness) pruneAll() *call { return pruneCall(1 << 63) }
+
+func pruneCall(cutoffMs uint64) *call {
+	op := model.PruneTerminalProcesses{CutoffMs: cutoffMs}
+	return made("", op, func(ctx context.Context, r registry.Registry) model.Answer {
+		report, err := r.PruneTerminalProcesses(ctx, cutoffMs)
+		return answerOf(err, func(a *model.Answer) { a.Pruned = &report })
 	})
 }

@@ -2,6 +2,7 @@ package fsm_test
 
 import (
 	"context"
+	"reflect"
 
 	"pgregory.net/rapid"
 
@@ -12,7 +13,7 @@ import (
 
 // checkReads compares every read there is: what can be seen of the state.
 func (h *harness) checkReads(t *rapid.T) {
-	size := rapid.IntRange(1, 4).Draw(t, "page size")
+	size := pick(t, []int{4, 1, 2, 8}, "page size")
 	for _, id := range processIDs {
 		h.checkProcess(t, id)
 		h.checkLog(t, id, size)
@@ -20,7 +21,7 @@ func (h *harness) checkReads(t *rapid.T) {
 	for _, scope := range scopes {
 		h.checkScope(t, scope, size)
 	}
-	for _, filter := range append(rapid.Permutation(filters[1:]).Draw(t, "filters")[:4], filters[0]) {
+	for _, filter := range append(rapid.Permutation(filters[1:]).Draw(t, "filters")[:3], filters[0]) {
 		listed(h, t, model.ListProcesses{Filter: filter}, size, records, func(ctx context.Context, page registry.PageRequest) (registry.Page[registry.ProcessRecord], error) {
 			return h.registry.ListProcesses(ctx, filter, page)
 		})
@@ -111,7 +112,12 @@ func listed[T any](h *harness, t *rapid.T, op model.Op, size int, put func(*mode
 
 // same compares the answer of a read.
 func (h *harness) same(t *rapid.T, op model.Op, got model.Answer) {
-	if a, b := dump(got), dump(h.model.Do(op)); a != b {
+	want := h.model.Do(op)
+	// Most are equal field by field, which is found out faster than in a text.
+	if reflect.DeepEqual(got, want) {
+		return
+	}
+	if a, b := dump(got), dump(want); a != b {
 		t.Fatalf("%T %s\n got  %s\n want %s", op, dump(op), a, b)
 	}
 }

@@ -25,7 +25,7 @@ var (
 	// equal.
 	scopes = []registry.SessionScope{
 		{SessionID: "s1"}, {SessionID: "s1", AgentFrameID: "f"}, {SessionID: "s2"},
-		{SessionID: "s1/frame:f"}, {SessionID: "s1", AgentFrameID: "g"},
+		{SessionID: "s1/frame:f"}, {SessionID: "s1", AgentFrameID: "g"}, {SessionID: "s2", AgentFrameID: "f"},
 	}
 	sessions    = []string{"s1", "s2", "s1/frame:f", "none"}
 	descriptors = []registry.ProcessHandleDescriptor{{}, {Label: text("l")}, {Label: text("")}, {Kind: text("l")}, {Kind: text("k"), Label: text("l")}}

@@ -52,6 +52,29 @@ func TestALeaseThatEndsNowHasEnded(t *testing.T) {
 	}
 }
 
+func TestATokenIsWorthWhatTheLeaseIs(t *testing.T) {
+	s := world(t)
+	lease := *s.Do(ClaimProcessLease{ProcessID: "a", Owner: local("w", "h"), TTLMs: 1500, Token: "x"}).Lease
+	for i, want := range []registry.FenceStatus{
+		{Current: true, Live: true, FencingToken: 1, LeaseTimeLeftMs: 1500},
+		{Current: true, FencingToken: 1},
+		{FencingToken: 1},
+	} {
+		switch i {
+		case 1:
+			s.Apply(Entry{Term: 1, CommitTerm: 1, StampMs: 2500})
+		case 2:
+			s.Do(CompleteProcessLease{registry.ProcessLeaseCompletion{ProcessID: "a", LeaseToken: lease.LeaseToken}})
+		}
+		if a := s.Do(CheckFence{"a", 1}); *a.Fence != want {
+			t.Errorf("%d: %+v", i, *a.Fence)
+		}
+	}
+	if a := s.Do(CheckFence{"b", 0}); *a.Fence != (registry.FenceStatus{}) {
+		t.Errorf("never leased: %+v", *a.Fence)
+	}
+}
+
 func TestAPruneTakesEverythingButTheCounters(t *testing.T) {
 	s := world(t)
 	first := *s.Do(ClaimProcessLease{ProcessID: "a", Owner: local("w", "h"), TTLMs: 5000, Token: "x"}).Lease
@@ -101,8 +124,10 @@ func TestWakesAreThereUntilAcked(t *testing.T) {
 	if events := s.Do(WakeEventsAfter{"p", 0}).Events; len(events) != 2 || events[0].Sequence != 1 || events[1].Sequence != 4 || s.Revision != before {
 		t.Errorf("%+v", events)
 	}
-	if n := s.Do(CountEventsThrough{"p", "wake", ^uint64(0)}).Count; n != 4 {
-		t.Errorf("%d events", n)
+	for through, want := range map[uint64]uint64{0: 0, 3: 3, ^uint64(0): 4} {
+		if n := s.Do(CountEventsThrough{"p", "wake", through}).Count; n != want {
+			t.Errorf("%d events through %d", n, through)
+		}
 	}
 	for limit, want := range map[uint64]int{0: 0, 1: 1, 4: 4, ^uint64(0): 4} {
 		if n := len(s.Do(RecentEvents{"p", limit}).Events); n != want {
@@ -114,7 +139,9 @@ func TestWakesAreThereUntilAcked(t *testing.T) {
 func TestWhichFactsStayOpenWhenAProcessEnded(t *testing.T) {
 	s := world(t)
 	s.Do(SetProcessWait{ProcessID: "a", Wait: registry.WaitState{Kind: "signal", Ordinal: 1}})
-	s.Do(complete("a"))
+	if a := s.Do(complete("a")); a.Record.Wait != nil {
+		t.Errorf("the process has ended and waits for %+v", a.Record.Wait)
+	}
 	ref := registry.ProcessExternalRef{Backend: "x", ID: "1", Metadata: registry.JSON(`{"b":1,"a":2}`)}
 	equal, bare := ref, ref
 	equal.Metadata, bare.Metadata = registry.JSON(`{"a":2, "b":1}`), nil

@@ -79,6 +79,11 @@ func TestStepLeavesTheStateAsItWas(t *testing.T) {
 	if a.Code != 0 || next.Processes["p"].State != "completed" || len(next.Processes["p"].Events) != 1 {
 		t.Errorf("%+v", a)
 	}
+	next, _ = Step(s, AckWake{"p", 1})
+	next, _ = Step(next, GrantHandle{ProcessID: "p"})
+	if len(next.Processes["p"].Acked) != 1 || len(next.Grants) != 1 || len(s.Processes["p"].Acked) != 0 || len(s.Grants) != 0 {
+		t.Errorf("%+v", s)
+	}
 	if s.Processes["p"].State != "running" || len(s.Processes["p"].Events) != 0 || s.Revision != 1 {
 		t.Errorf("%+v", s.Processes["p"])
 	}
