@@ -35,6 +35,16 @@ func (s *scene) append(processID string, request registry.ProcessEventAppendRequ
 	return result
 }
 
+// delivered appends an event whose wake has a target.
+func (s *scene) delivered(processID string, request registry.ProcessEventAppendRequest) registry.ProcessWakeDelivery {
+	s.Helper()
+	delivery := s.append(processID, request).WakeDelivery
+	if delivery == nil {
+		s.Fatalf("there is no delivery")
+	}
+	return *delivery
+}
+
 // note appends a plain event without a replay key.
 func (s *scene) note(processID, payload string) registry.ProcessEvent {
 	s.Helper()
@@ -266,6 +276,16 @@ func (s *scene) lease(processID string) *registry.ProcessLease {
 	lease, err := s.GetProcessLease(s.ctx, processID)
 	s.done(err)
 	return lease
+}
+
+// held reads the lease that somebody must hold.
+func (s *scene) held(processID string) registry.ProcessLease {
+	s.Helper()
+	lease := s.lease(processID)
+	if lease == nil {
+		s.Fatalf("nobody holds the lease")
+	}
+	return *lease
 }
 
 func (s *scene) prune(cutoffMs uint64) registry.ProcessPruneReport {

@@ -8,9 +8,6 @@ import (
 
 // notProvoked are the codes that no check can bring about, with the reason.
 var notProvoked = map[registry.Code]string{
-	registry.CodeOverloaded:       "needs a queue that is full, or a process that is pruned and registered anew under every decision",
-	registry.CodeSessionExpired:   "comes with client sessions, which are no part of the 31 methods",
-	registry.CodeLifeEnded:        "comes with pruning, which is not offered yet",
 	registry.CodeCompacted:        "comes with feeds of changes, which are no part of the 31 methods",
 	registry.CodeBatchRefused:     "comes with batches, which are no part of the 31 methods",
 	registry.CodeNotLeader:        "is about the node that was asked, which clients do not show",
@@ -21,6 +18,12 @@ var notProvoked = map[registry.Code]string{
 	registry.CodeUnsupported:      "is for other versions: every method of the contract is offered",
 	registry.CodeCorrupt:          "needs stored bytes that were damaged",
 	registry.CodeInternal:         "would be a mistake in the registry",
+}
+
+// onlyWith are the codes that take something which not every registry offers.
+var onlyWith = map[registry.Code]Need{
+	registry.CodeOverloaded:     NeedsSessions,
+	registry.CodeSessionExpired: NeedsSessions,
 }
 
 // codeLog notes which codes the calls of a run were refused with.
@@ -38,11 +41,14 @@ func (l *codeLog) add(code registry.Code) {
 }
 
 // judge holds what was seen against the catalogue.
-func (l *codeLog) judge(t TB) {
+func (l *codeLog) judge(t TB, h Harness) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, info := range registry.Codes() {
+		if !h.offers(onlyWith[info.Code]) {
+			continue
+		}
 		reason := notProvoked[info.Code]
 		switch {
 		case !l.seen[info.Code] && reason == "":

@@ -356,7 +356,7 @@ var transferChecks = []Check{
 			id := s.register(waking(s.id("p"), ref(s.session("a")))).ID
 			s.grant(s.session("a"), id)
 			s.transfer(s.session("a"), s.session("b"), id)
-			equal(s, "target", s.append(id, event("wake", `1`, "")).WakeDelivery.TargetSessionID, s.id("a"))
+			equal(s, "target", s.delivered(id, event("wake", `1`, "")).TargetSessionID, s.id("a"))
 		},
 	},
 	{

@@ -26,10 +26,7 @@ var leaseChecks = []Check{
 			s.holds(lease.ClaimedAtMs >= before, "claimed at %d, and the clock stood at %d before", lease.ClaimedAtMs, before)
 			equal(s, "expires_at", lease.ExpiresAtMs, lease.ClaimedAtMs+longTTL)
 			s.holds(lease.FencingToken >= 1, "the fencing token is %d", lease.FencingToken)
-			held := s.lease(id)
-			if held == nil {
-				s.Fatalf("no lease is held")
-			}
+			held := s.held(id)
 			// Where time goes on, what is shown as the end may have moved.
 			held.ExpiresAtMs = lease.ExpiresAtMs
 			s.same("the held lease", held, lease)
@@ -62,9 +59,9 @@ var leaseChecks = []Check{
 			grow("first", s.claim(id, owner("a", "1"), 0))
 			grow("after expiry", s.claim(id, owner("b", "1"), 0))
 			grow("own, after expiry", s.claim(id, owner("b", "1"), longTTL))
-			s.release(*s.lease(id))
+			s.release(s.held(id))
 			grow("after release", s.claim(id, owner("b", "1"), longTTL))
-			s.release(*s.lease(id))
+			s.release(s.held(id))
 			grow("released by another", s.claim(id, owner("a", "1"), longTTL))
 		},
 	},
@@ -297,10 +294,7 @@ var leaseChecks = []Check{
 			id := s.process("p")
 			expired := s.claim(id, owner("w", "1"), 0)
 			for range 2 {
-				held := s.lease(id)
-				if held == nil {
-					s.Fatalf("the expired lease is not shown")
-				}
+				held := s.held(id)
 				equal(s, "lease token", held.LeaseToken, expired.LeaseToken)
 				equal(s, "fencing token", held.FencingToken, expired.FencingToken)
 			}
@@ -325,10 +319,10 @@ var leaseChecks = []Check{
 			first := s.claim(id, owner("w", "1"), 0)
 			second := s.claim(id, owner("v", "1"), longTTL)
 			s.release(first)
-			equal(s, "lease token", s.lease(id).LeaseToken, second.LeaseToken)
+			equal(s, "lease token", s.held(id).LeaseToken, second.LeaseToken)
 			s.done(s.CompleteProcessLease(s.ctx, registry.ProcessLeaseCompletion{ProcessID: id, LeaseToken: ""}))
 			s.done(s.CompleteProcessLease(s.ctx, registry.ProcessLeaseCompletion{ProcessID: s.id("none"), LeaseToken: second.LeaseToken}))
-			equal(s, "lease token", s.lease(id).LeaseToken, second.LeaseToken)
+			equal(s, "lease token", s.held(id).LeaseToken, second.LeaseToken)
 			s.release(second)
 			s.holds(s.lease(id) == nil, "the lease is still held")
 			s.release(second)
@@ -380,10 +374,7 @@ var leaseChecks = []Check{
 			atOnce(callers, func(i int) {
 				outcomes[i], errs[i] = s.ClaimProcessLease(s.ctx, id, owner("w", string(rune('a'+i))), longTTL)
 			})
-			held := s.lease(id)
-			if held == nil {
-				s.Fatalf("nobody holds the lease")
-			}
+			held := s.held(id)
 			won := 0
 			for i, outcome := range outcomes {
 				s.done(errs[i])
@@ -436,7 +427,7 @@ var reclaimChecks = []Check{
 			s.holds(lease.LeaseToken != observed.LeaseToken && leaseToken.MatchString(lease.LeaseToken), "the token is %q", lease.LeaseToken)
 			s.same("owner", lease.Owner, claimant)
 			equal(s, "expires_at", lease.ExpiresAtMs, lease.ClaimedAtMs+longTTL)
-			equal(s, "the held token", s.lease(id).LeaseToken, lease.LeaseToken)
+			equal(s, "the held token", s.held(id).LeaseToken, lease.LeaseToken)
 			s.refused(registry.CodeLeaseExpired, failure(s.RenewProcessLease(s.ctx, observed, longTTL)))
 			s.refused(registry.CodeFenced, failure(s.AppendEvent(s.ctx, id, event("note", `1`, ""), observed.Fence())))
 			s.renew(lease, longTTL)
@@ -537,7 +528,7 @@ var reclaimChecks = []Check{
 			last := uint64(0)
 			for _, prepare := range []func(){
 				func() {},
-				func() { s.release(*s.lease(id)) },
+				func() { s.release(s.held(id)) },
 				func() { s.claim(id, owner("v", "1"), 0) },
 			} {
 				prepare()
@@ -603,7 +594,7 @@ var reclaimChecks = []Check{
 			observed := s.claim(id, holder, longTTL)
 			s.complete(id, success(`1`))
 			s.refused(registry.CodeTerminal, failure(s.ReclaimProcessLease(s.ctx, id, claimant, observed, registry.VerdictDead, longTTL)))
-			equal(s, "the held token", s.lease(id).LeaseToken, observed.LeaseToken)
+			equal(s, "the held token", s.held(id).LeaseToken, observed.LeaseToken)
 			observed.ProcessID = s.id("none")
 			s.refused(registry.CodeNotFound, failure(s.ReclaimProcessLease(s.ctx, s.id("none"), claimant, observed, registry.VerdictDead, longTTL)))
 		},
@@ -626,10 +617,7 @@ var reclaimChecks = []Check{
 func (s *scene) staysBusy(held registry.ProcessLease, claimant registry.LeaseOwnerIdentity, observed registry.ProcessLease, verdict registry.HolderVerdict) {
 	s.Helper()
 	busy := s.busy(s.ReclaimProcessLease(s.ctx, held.ProcessID, claimant, observed, verdict, longTTL))
-	now := s.lease(held.ProcessID)
-	if now == nil {
-		s.Fatalf("the lease is gone")
-	}
+	now := s.held(held.ProcessID)
 	busy.ExpiresAtMs, now.ExpiresAtMs = held.ExpiresAtMs, held.ExpiresAtMs
 	s.same("the holder", busy, held)
 	s.same("the held lease", now, held)

@@ -198,9 +198,9 @@ var limitChecks = []Check{
 // little.
 var countedLimitChecks = []Check{
 	{
-		Name:       "a session has up to 10,000 grants",
-		Why:        "spec A16: grants per session, over all of its frames",
-		ManyWrites: true,
+		Name:  "a session has up to 10,000 grants",
+		Why:   "spec A16: grants per session, over all of its frames",
+		Needs: NeedsCheapWrites,
 		check: func(s *scene) {
 			id := s.process("p")
 			s.many(10_000, func(i int) error {
@@ -217,9 +217,9 @@ var countedLimitChecks = []Check{
 		},
 	},
 	{
-		Name:       "a session is the wake target of up to 10,000 processes",
-		Why:        "spec A16",
-		ManyWrites: true,
+		Name:  "a session is the wake target of up to 10,000 processes",
+		Why:   "spec A16",
+		Needs: NeedsCheapWrites,
 		check: func(s *scene) {
 			s.many(10_000, func(i int) error {
 				return failure(s.RegisterProcess(s.ctx, waking(s.id(fmt.Sprint(i)), ref(s.frame("s", fmt.Sprint(i%3))))))
@@ -231,9 +231,9 @@ var countedLimitChecks = []Check{
 		},
 	},
 	{
-		Name:       "a process has up to 100,000 events, and can still end",
-		Why:        "spec A16: the four terminal types exempt",
-		ManyWrites: true,
+		Name:  "a process has up to 100,000 events, and can still end",
+		Why:   "spec A16: the four terminal types exempt",
+		Needs: NeedsCheapWrites,
 		check: func(s *scene) {
 			id := s.register(declaring(s.id("p"), eventType("note"), terminalType("end", registry.StateCompleted, nil))).ID
 			s.fill(id, 100_000)

@@ -149,7 +149,7 @@ var registrationChecks = []Check{
 	},
 	{
 		Name: "every part of a registration tells it from another",
-		Why:  "spec 2.3, 5.2: the hash is over the whole registration",
+		Why:  "spec 3.9, 2.3, 5.2: the hash is over the whole registration",
 		check: func(s *scene) {
 			id := s.id("p")
 			s.register(plain(id))
@@ -243,7 +243,7 @@ var registrationChecks = []Check{
 	},
 	{
 		Name: "ids are compared byte by byte",
-		Why:  "spec 1: strings are compared bytewise; 2.3: no unicode normalisation",
+		Why:  "spec 3.1, 1: strings are compared bytewise; 2.3: no unicode normalisation",
 		check: func(s *scene) {
 			for _, name := range []string{"caf\u00e9", "cafe\u0301", "CAF\u00c9", "caf\u00e9 "} {
 				id := s.id(name)

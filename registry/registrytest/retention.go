@@ -157,7 +157,7 @@ var retentionChecks = []Check{
 			s.isFenced(failure(s.AppendEvent(s.ctx, id, event("note", `1`, ""), first.Fence())), second.FencingToken)
 			s.refused(registry.CodeLeaseExpired, failure(s.RenewProcessLease(s.ctx, first, longTTL)))
 			s.release(first)
-			equal(s, "the held token", s.lease(id).LeaseToken, second.LeaseToken)
+			equal(s, "the held token", s.held(id).LeaseToken, second.LeaseToken)
 		},
 	},
 	{
@@ -230,13 +230,15 @@ var retentionChecks = []Check{
 			}
 			s.later(cutoff)
 			var errs [n]error
+			var pruned error
 			atOnce(n+1, func(i int) {
 				if i == n {
-					s.PruneTerminalProcesses(s.ctx, cutoff)
+					_, pruned = s.PruneTerminalProcesses(s.ctx, cutoff)
 					return
 				}
 				_, errs[i] = s.AppendEvent(s.ctx, s.id(fmt.Sprint(i)), event("note", `1`, ""), nil)
 			})
+			s.done(pruned)
 			for i, err := range errs {
 				id := s.id(fmt.Sprint(i))
 				if err != nil {

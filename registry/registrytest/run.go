@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -54,11 +55,46 @@ type Check struct {
 	Why string
 	// Alone tells that the check disturbs others, and must not run beside them.
 	Alone bool
-	// NeedsReopen tells that the check runs only where Harness.Reopen is set.
-	NeedsReopen bool
-	// ManyWrites tells that the check does not run where Harness.Costly is set.
-	ManyWrites bool
-	check      func(*scene)
+	// Needs is what the harness must offer for the check to run.
+	Needs Need
+	check func(*scene)
+}
+
+// Need is something that not every backend offers.
+type Need string
+
+// The needs of checks.
+const (
+	// NeedsReopen checks restart the registry: Harness.Reopen.
+	NeedsReopen Need = "reopen"
+	// NeedsClock checks let minutes pass: Harness.Advance.
+	NeedsClock Need = "clock"
+	// NeedsCheapWrites checks make ten thousand writes and more: not
+	// Harness.Costly.
+	NeedsCheapWrites Need = "cheap writes"
+	// NeedsSessions checks want a registry.Sessions; NeedsFences ones a
+	// registry.Fences.
+	NeedsSessions Need = "sessions"
+	NeedsFences   Need = "fences"
+)
+
+// offers tells whether a check with this need can run.
+func (h Harness) offers(need Need) bool {
+	switch need {
+	case NeedsReopen:
+		return h.Reopen != nil
+	case NeedsClock:
+		return h.Advance != nil
+	case NeedsCheapWrites:
+		return !h.Costly
+	case NeedsSessions:
+		_, ok := h.Registry.(registry.Sessions)
+		return ok
+	case NeedsFences:
+		_, ok := h.Registry.(registry.Fences)
+		return ok
+	}
+	return true
 }
 
 // topic is the checks of one topic, in the order in which they are to be read.
@@ -71,7 +107,7 @@ type topic struct {
 func Checks() []Check {
 	var all []Check
 	for _, topic := range topics {
-		for _, check := range topic.offered() {
+		for _, check := range topic.checks {
 			check.Topic = topic.name
 			all = append(all, check)
 		}
@@ -84,13 +120,13 @@ func Checks() []Check {
 // must end with its t.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	t.Helper()
-	offers := open(t)
+	first := open(t)
 	codes := newCodeLog()
 	ran := 0
 	for _, topic := range topics {
 		t.Run(topic.name, func(t *testing.T) {
-			for _, check := range topic.offered() {
-				if check.NeedsReopen && offers.Reopen == nil || check.ManyWrites && offers.Costly {
+			for _, check := range topic.checks {
+				if !first.offers(check.Needs) {
 					ran++
 					continue
 				}
@@ -107,7 +143,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 	// With -run only a part may have run, which does not meet every code.
 	if ran == len(Checks()) {
 		t.Run("Errors", func(t *testing.T) {
-			t.Run("every code comes from a call or has a reason not to", func(t *testing.T) { codes.judge(t) })
+			t.Run("every code comes from a call or has a reason not to", func(t *testing.T) { codes.judge(t, first) })
 		})
 	}
 }
@@ -127,7 +163,15 @@ func (c Check) judge(t TB, h Harness, codes *codeLog) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), checkTimeout)
 	defer cancel()
-	c.check(&scene{TB: noted{TB: t, why: c.Why}, Harness: h, ctx: ctx, prefix: newPrefix(), codes: codes})
+	s := &scene{TB: noted{TB: t, why: c.Why}, Harness: h, ctx: ctx, prefix: newPrefix(), codes: codes}
+	defer func() {
+		// An answer without a part that the contract promises must not end the
+		// checks that are still to come.
+		if cause := recover(); cause != nil {
+			s.Errorf("the check panicked, most likely since an answer lacks something: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	c.check(s)
 }
 
 // noted adds to every failure what the contract says.

@@ -7,7 +7,7 @@ import (
 var schemaChecks = []Check{
 	{
 		Name: "a payload that does not fit its schema is rejected",
-		Why:  "spec 5.12 step 6; A8: PayloadRejected",
+		Why:  "spec 4.2, 5.12 step 6; A8: PayloadRejected",
 		check: func(s *scene) {
 			id := s.register(declaring(s.id("p"), schemaType("t", `{"type":"object","required":["a"]}`))).ID
 			refusal := s.refused(registry.CodePayloadRejected, failure(s.AppendEvent(s.ctx, id, event("t", `{"b":1}`, ""), nil)))

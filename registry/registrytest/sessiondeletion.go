@@ -127,7 +127,7 @@ var sessionDeletionChecks = []Check{
 			s.deleteSession(s.id("s"))
 			s.same("events", s.eventsAfter(id, 0), events)
 			s.same("wakes", sequencesOf(s.wakesAfter(id, 0)), []uint64{1})
-			equal(s, "lease token", s.lease(id).LeaseToken, lease.LeaseToken)
+			equal(s, "lease token", s.held(id).LeaseToken, lease.LeaseToken)
 			s.same("originator", s.get(id).Provenance, registration.Provenance)
 			equal(s, "state", s.get(id).Status.State, registry.StateRunning)
 		},

@@ -93,10 +93,10 @@ var stateChecks = []Check{
 		},
 	},
 	{
-		Name:        "what was answered is there after the registry was started again",
-		Why:         "spec A19, 5.3: survives reopen; A1: fencing goes on over a restart",
-		Alone:       true,
-		NeedsReopen: true,
+		Name:  "what was answered is there after the registry was started again",
+		Why:   "spec A19, 5.3: survives reopen; A1: fencing goes on over a restart",
+		Alone: true,
+		Needs: NeedsReopen,
 		check: func(s *scene) {
 			target := s.session("s")
 			id, ended := s.register(waking(s.id("p"), &target)).ID, s.ended("ended")
@@ -120,7 +120,7 @@ var stateChecks = []Check{
 			s.same("the events", s.eventsAfter(id, 0), events)
 			s.same("the grants", s.grantsOf(id), grants)
 			s.same("the wakes", sequencesOf(s.wakesAfter(id, 0)), []uint64{2})
-			equal(s, "the lease token", s.lease(id).LeaseToken, lease.LeaseToken)
+			equal(s, "the lease token", s.held(id).LeaseToken, lease.LeaseToken)
 			s.renew(lease, longTTL)
 			s.same("the replayed event", s.append(id, event("wake", `{"x":1}`, "k")).Event, events[0])
 			s.same("registering again", s.register(waking(id, &target)).ID, id)
@@ -160,6 +160,8 @@ var topics = []topic{
 	{"Leases", leaseChecks},
 	{"Reclaim", reclaimChecks},
 	{"Fencing", fencingChecks},
+	{"Questions about fences", fenceChecks},
+	{"Sessions", sessionChecks},
 	{"Lists and pages", listChecks},
 	{"Limits", slices.Concat(limitChecks, countedLimitChecks)},
 	{"State", stateChecks},

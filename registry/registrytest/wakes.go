@@ -48,8 +48,8 @@ var wakeChecks = []Check{
 		Why:  "spec 4.6: the request's wake_target_scope if given",
 		check: func(s *scene) {
 			id := s.register(waking(s.id("p"), ref(s.session("s")))).ID
-			equal(s, "target", s.append(id, aimed(event("wake", `1`, ""), s.session("other"))).WakeDelivery.TargetSessionID, s.id("other"))
-			equal(s, "target", s.append(id, event("wake", `1`, "")).WakeDelivery.TargetSessionID, s.id("s"))
+			equal(s, "target", s.delivered(id, aimed(event("wake", `1`, ""), s.session("other"))).TargetSessionID, s.id("other"))
+			equal(s, "target", s.delivered(id, event("wake", `1`, "")).TargetSessionID, s.id("s"))
 		},
 	},
 	{
@@ -57,7 +57,7 @@ var wakeChecks = []Check{
 		Why:  "spec 3.2, A18: an empty frame id yields the scope id of none",
 		check: func(s *scene) {
 			id := s.register(waking(s.id("p"), nil)).ID
-			equal(s, "target_scope_id", s.append(id, aimed(event("wake", `1`, ""), s.frame("s", ""))).WakeDelivery.TargetScopeID, "session:"+s.id("s"))
+			equal(s, "target_scope_id", s.delivered(id, aimed(event("wake", `1`, ""), s.frame("s", ""))).TargetScopeID, "session:"+s.id("s"))
 		},
 	},
 	{
@@ -120,7 +120,7 @@ var wakeChecks = []Check{
 				dedupe := registry.DedupeKey{Kind: registry.DedupeConst, Const: c.key}
 				id := s.register(declaring(s.id(c.key), wakeType("wake", registry.WakeSpec{Input: payload(), DedupeKey: dedupe}))).ID
 				for range 2 {
-					equal(s, "wake_id", s.append(id, aimed(event("wake", `1`, ""), c.target)).WakeDelivery.WakeID, "wake:"+c.want)
+					equal(s, "wake_id", s.delivered(id, aimed(event("wake", `1`, ""), c.target)).WakeID, "wake:"+c.want)
 				}
 			}
 		},
