@@ -130,14 +130,7 @@ func New() *State {
 
 // Clone returns a copy that shares nothing that ever changes.
 func (s *State) Clone() *State {
-	c := *s
-	c.Processes, c.Grants = maps.Clone(s.Processes), maps.Clone(s.Grants)
-	for id, p := range c.Processes {
-		row := *p
-		row.Events, row.Acked = slices.Clone(p.Events), maps.Clone(p.Acked)
-		c.Processes[id] = &row
-	}
-	return &c
+	return s.Fork(slices.Collect(maps.Keys(s.Processes))...)
 }
 
 // Step returns the state after one operation and its answer; s itself stays as

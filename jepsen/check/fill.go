@@ -1,0 +1,183 @@
+package check
+
+import (
+	"fmt"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// unknown are the worlds in which an unknown operation made a revision.
+func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made []*world) {
+	for _, o := range r.view.unknown {
+		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !w.inOrder(o) {
+			continue
+		}
+		for _, choice := range r.choices(w, o, group) {
+			next := w.fork(choice.id)
+			next.at(choice.at)
+			if choice.endMs != 0 {
+				next.state.Processes[choice.id].Lease.EndMs = choice.endMs
+			}
+			answer := next.state.Do(choice.call)
+			if next.state.Revision != revision || !r.fits(choice.id, answer) {
+				continue
+			}
+			next.use(o.Index)
+			next.lastUnknown = o
+			r.blur(next, choice, o, answer)
+			made = append(made, next)
+		}
+	}
+	return made
+}
+
+// inOrder tells whether an unknown operation may follow another one: of two
+// that do not touch each other only one order is looked at.
+func (w *world) inOrder(o *history.Op) bool {
+	before := w.lastUnknown
+	if before == nil || before.Index < o.Index {
+		return true
+	}
+	one, single := processOf(before.Call)
+	other, alsoSingle := processOf(o.Call)
+	return !single || !alsoSingle || one == other
+}
+
+// choice is one way in which an unknown operation may have happened.
+type choice struct {
+	call model.Op
+	// id is its process, empty if there are several.
+	id string
+	at when
+	// span bounds when it was.
+	span
+	// endMs is when the lease of the process ends, if that is of importance.
+	endMs uint64
+	// lease is the row that it made, as it was seen later; nil if it was not.
+	lease *registry.ProcessLease
+}
+
+// choices are the ways in which an operation may have made the next revision.
+// It lies between the last known operation and the next one. When exactly
+// matters where a lease ends in between: it was made before that, or after.
+func (r *replay) choices(w *world, o *history.Op, group []*history.Op) []choice {
+	id, _ := processOf(o.Call)
+	base := choice{call: o.Call, id: id, at: r.position, span: span{r.position, r.upTo(group)}}
+	p := w.state.Processes[id]
+	if ttl := ttlOf(o.Call); p == nil || !p.Lease.Held || ttl == 0 {
+		return r.drawn(base, o)
+	}
+	endLo, endHi := p.Lease.EndMs, p.Lease.EndMs
+	if v := w.vague[id]; v.leaseVague {
+		endLo, endHi = v.endLo, v.endHi
+	}
+	var choices []choice
+	if base.from.leaseTimeMs < endHi {
+		live := base
+		live.to.leaseTimeMs = min(base.to.leaseTimeMs, endHi-1)
+		live.endMs = endHi
+		choices = append(choices, r.drawn(live, o)...)
+	}
+	if base.to.leaseTimeMs >= endLo {
+		ended := base
+		ended.from.leaseTimeMs = max(base.from.leaseTimeMs, endLo)
+		ended.at.leaseTimeMs = ended.from.leaseTimeMs
+		ended.endMs = endLo
+		choices = append(choices, r.drawn(ended, o)...)
+	}
+	return choices
+}
+
+// upTo is the place of the next known operation. There is one, since the last
+// revision is that of a known one.
+func (r *replay) upTo(group []*history.Op) when {
+	for revision := r.position.revision + 1; len(group) == 0; revision++ {
+		group = r.groups[revision]
+	}
+	return place(group[0].Info)
+}
+
+// drawn adds what the implementation drew and when it wrote, as far as anybody
+// saw it.
+func (r *replay) drawn(c choice, o *history.Op) (all []choice) {
+	claim, claims := o.Call.(model.ClaimProcessLease)
+	if !claims {
+		return []choice{r.dated(c, o)}
+	}
+	rows := r.evidence.leases[incarnation{claim.ProcessID, claim.Owner.OwnerID, claim.Owner.IncarnationID}]
+	for _, row := range rows {
+		claim.Token = row.LeaseToken
+		c.call, c.lease = claim, row
+		all = append(all, c)
+	}
+	if len(rows) == 0 {
+		claim.Token = fmt.Sprintf("%s %d", unknownToken, o.Index)
+		c.call = claim
+		all = append(all, c)
+	}
+	return all
+}
+
+// dated sets the clock to when an event occurred or a process was registered,
+// where that was seen.
+func (r *replay) dated(c choice, o *history.Op) choice {
+	payload := ""
+	switch call := o.Call.(type) {
+	case model.AppendEvent:
+		payload = string(call.Request.Payload)
+	case model.CompleteProcess:
+		payload = `{"await_output":` + jsonText(call.Output) + `}`
+	default:
+		return c
+	}
+	for _, event := range r.evidence.events[c.id] {
+		if string(event.Payload) == payload && event.OccurredAtMs >= c.from.clockMs && event.OccurredAtMs <= c.to.clockMs {
+			c.at.clockMs = event.OccurredAtMs
+		}
+	}
+	return c
+}
+
+// fits tells whether what an operation wrote is what was read later.
+func (r *replay) fits(id string, answer model.Answer) bool {
+	if answer.Event == nil {
+		return true
+	}
+	seen := r.evidence.events[id][answer.Event.Sequence]
+	return seen == nil || (string(seen.Payload) == string(answer.Event.Payload) && seen.EventType == answer.Event.EventType)
+}
+
+// blur notes what is not known exactly of the row that an operation wrote.
+func (r *replay) blur(w *world, c choice, o *history.Op, answer model.Answer) {
+	p := w.state.Processes[c.id]
+	if p == nil {
+		return
+	}
+	v := w.vague[c.id]
+	// Other unknown operations may have come in between, in another order.
+	within := c.span
+	within.from.revision, within.to.revision = r.position.revision+1, max(c.to.revision, w.state.Revision)
+	switch o.Call.(type) {
+	case model.ClaimProcessLease, model.RenewProcessLease:
+		ttl := ttlOf(o.Call)
+		v.leaseVague = c.from.leaseTimeMs != c.to.leaseTimeMs
+		v.endLo, v.endHi = c.from.leaseTimeMs+ttl, c.to.leaseTimeMs+ttl
+		p.Lease.EndMs = v.endLo
+		switch {
+		case c.lease != nil && p.Lease.Token == c.lease.LeaseToken:
+			p.Lease.Fencing, p.Lease.ClaimedAtMs = c.lease.FencingToken, c.lease.ClaimedAtMs
+		case c.lease == nil && answer.Lease.FencingToken == w.state.Fencing:
+			v.fencingVague = true
+		}
+	case model.CompleteProcessLease:
+		v.leaseVague, v.fencingVague = false, false
+	default:
+		if p.Life == w.state.Revision {
+			v.created = within
+		}
+		v.changed = within
+	}
+	w.setVague(c.id, v)
+}

@@ -1,0 +1,270 @@
+package check
+
+import (
+	"fmt"
+	"hash/maphash"
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// maxWorlds bounds the search: more ways in which things may have happened than
+// that are not followed.
+const maxWorlds = 20_000
+
+// replay is the main checker under way.
+//
+// Revisions are dense: every operation that changes something makes the next
+// one. So what made each revision is either one of the known operations that
+// were answered with it, or an unknown one; the known ones besides changed
+// nothing and are asked of the model as it is then. Where unknown operations
+// have to fill in, all ways are followed at once, each in a world of its own,
+// until answers refute them. What is left of no world is a violation.
+type replay struct {
+	view     *view
+	evidence *evidence
+	worlds   []*world
+	// groups are the known operations by revision; last is the last of those.
+	groups map[uint64][]*history.Op
+	last   uint64
+	// returned is, for each revision, when the first operation had returned that
+	// was answered with it or a later one: what made the revision was called
+	// before that.
+	returned []int64
+	// position is where the last known operation was.
+	position when
+	// mismatch is what refuted the last worlds of a revision.
+	mismatch []Violation
+	filled   int
+	most     int
+}
+
+// checkModel replays a history.
+func checkModel(v *view) ([]Violation, string, string) {
+	r := &replay{view: v, evidence: collect(v), groups: make(map[uint64][]*history.Op), worlds: []*world{{state: model.New()}}}
+	for _, o := range v.judged {
+		r.groups[o.Info.Revision] = append(r.groups[o.Info.Revision], o)
+		r.last = max(r.last, o.Info.Revision)
+	}
+	if count := uint64(len(v.judged) + len(v.unknown)); r.last > count {
+		return []Violation{violated(AnswersAgree, "there are %d revisions, and only %d operations that can have made them", r.last, count)}, "", ""
+	}
+	r.returned = make([]int64, r.last+2)
+	r.returned[r.last+1] = math.MaxInt64
+	for revision := int64(r.last); revision >= 0; revision-- {
+		r.returned[revision] = r.returned[revision+1]
+		for _, o := range r.groups[uint64(revision)] {
+			r.returned[revision] = min(r.returned[revision], o.ReturnNs)
+		}
+	}
+	undecided := ""
+	revision := uint64(0)
+	for ; revision <= r.last && len(r.mismatch) == 0 && undecided == ""; revision++ {
+		undecided = r.step(revision)
+	}
+	checked := fmt.Sprintf("%d answers over %d revisions, %d of them made by operations of unknown outcome, at most %d worlds",
+		len(v.judged), revision-1, r.filled, r.most)
+	return r.mismatch, checked, undecided
+}
+
+// step goes on to a revision.
+func (r *replay) step(revision uint64) (undecided string) {
+	group := r.groups[revision]
+	var next []*world
+	var refuted []Violation
+	for _, w := range r.worlds {
+		if revision == 0 {
+			found, violation := r.ask(w, group, nil)
+			next, refuted = append(next, found...), appendNew(refuted, violation)
+			continue
+		}
+		for i, o := range group {
+			// What made the revision was there before what only looked at it.
+			if i > 0 && (o.Info.LeaseTimeMs > group[0].Info.LeaseTimeMs || o.Info.ClockMs > group[0].Info.ClockMs) {
+				break
+			}
+			if isRead(o.Call) || o.Outcome != history.OK {
+				continue
+			}
+			for _, made := range r.known(w, o) {
+				found, violation := r.ask(made, group, o)
+				next, refuted = append(next, found...), appendNew(refuted, violation)
+			}
+		}
+		for _, made := range r.unknown(w, revision, group) {
+			found, violation := r.ask(made, group, nil)
+			next, refuted = append(next, found...), appendNew(refuted, violation)
+		}
+	}
+	if len(next) == 0 {
+		r.mismatch = r.explain(revision, group, refuted)
+		return ""
+	}
+	r.worlds = merge(next, r.view.Ops)
+	r.most = max(r.most, len(r.worlds))
+	if len(r.worlds) > maxWorlds {
+		return fmt.Sprintf("more than %d ways in which the first %d revisions may have come about", maxWorlds, revision)
+	}
+	if len(group) > 0 {
+		last := group[len(group)-1].Info
+		r.position = when{revision, last.ClockMs, last.LeaseTimeMs}
+		for _, w := range r.worlds {
+			w.lastUnknown = nil
+		}
+	} else {
+		r.filled++
+	}
+	return ""
+}
+
+func appendNew(all []Violation, v *Violation) []Violation {
+	if v == nil || len(all) >= maxViolations || slices.ContainsFunc(all, func(other Violation) bool { return other.Detail == v.Detail }) {
+		return all
+	}
+	return append(all, *v)
+}
+
+func place(info registry.AnswerInfo) when {
+	return when{info.Revision, info.ClockMs, info.LeaseTimeMs}
+}
+
+// splits are the worlds in which every vague lease that an operation may look
+// at is live or not.
+func (w *world) splits(id string, leaseTimeMs uint64) []*world {
+	if id != "" {
+		return w.split(id, leaseTimeMs)
+	}
+	worlds := []*world{w}
+	for id := range w.vague {
+		var all []*world
+		for _, each := range worlds {
+			all = append(all, each.split(id, leaseTimeMs)...)
+		}
+		worlds = all
+	}
+	return worlds
+}
+
+// known tries whether a known operation made a revision.
+func (r *replay) known(w *world, o *history.Op) (made []*world) {
+	id, _ := processOf(o.Call)
+	for _, each := range w.splits(id, o.Info.LeaseTimeMs) {
+		next := each.fork(id)
+		if grants(o) == nil {
+			// What it grants says nothing about the lease before.
+			next.correct(o)
+		}
+		next.at(place(o.Info))
+		answer := next.state.Do(asked(o))
+		if next.state.Revision != o.Info.Revision || difference(o.Answer, answer) != "" {
+			continue
+		}
+		if v, ok := next.vague[id]; ok {
+			next.setVague(id, v.after(o))
+		}
+		made = append(made, next)
+	}
+	return made
+}
+
+// after is what stays vague of a row that a known operation has changed.
+func (v vague) after(o *history.Op) vague {
+	switch o.Call.(type) {
+	case model.ClaimProcessLease, model.ReclaimProcessLease, model.RenewProcessLease, model.CompleteProcessLease:
+		v.leaseVague, v.fencingVague = false, false
+	default:
+		v.changed = span{}
+	}
+	return v
+}
+
+// ask asks the known operations of a revision beside the one that made it:
+// they change nothing.
+func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds []*world, refuted *Violation) {
+	worlds = []*world{w}
+	for _, o := range group {
+		if o == maker {
+			continue
+		}
+		var next []*world
+		for _, each := range worlds {
+			id, _ := processOf(o.Call)
+			for _, one := range each.splits(id, o.Info.LeaseTimeMs) {
+				if violation := one.looks(o, id); violation != nil {
+					refuted = violation
+					continue
+				}
+				next = append(next, one)
+			}
+		}
+		if worlds = next; len(worlds) == 0 {
+			return nil, refuted
+		}
+	}
+	return worlds, nil
+}
+
+// looks asks one operation that changes nothing.
+func (w *world) looks(o *history.Op, id string) *Violation {
+	w.correct(o)
+	w.at(place(o.Info))
+	asks := w
+	if !isRead(o.Call) {
+		asks = w.fork(id)
+	}
+	answer := asks.state.Do(asked(o))
+	text := difference(o.Answer, answer)
+	if text == "" && asks.state.Revision != w.state.Revision {
+		text = fmt.Sprintf("answered with revision %d, the model makes another one", o.Info.Revision)
+	}
+	if text == "" {
+		return nil
+	}
+	violation := violated(AnswersAgree, "%s at revision %d, clock %d, lease time %d: %s",
+		describe(o), o.Info.Revision, o.Info.ClockMs, o.Info.LeaseTimeMs, text).about(o)
+	return &violation
+}
+
+// explain says why nothing is left.
+func (r *replay) explain(revision uint64, group []*history.Op, refuted []Violation) []Violation {
+	if len(refuted) > 0 {
+		// One of them is the reason, and which one nobody can know.
+		sort.SliceStable(refuted, func(i, j int) bool { return refuted[i].AtNs < refuted[j].AtNs })
+		return refuted[:1]
+	}
+	text := fmt.Sprintf("nothing that was sent can have made revision %d", revision)
+	violation := Violation{Sentence: AnswersAgree}
+	for _, o := range group {
+		w := r.worlds[0].fork("")
+		w.correct(o)
+		w.at(place(o.Info))
+		answer := w.state.Do(asked(o))
+		if why := difference(o.Answer, answer); why != "" {
+			text += fmt.Sprintf("\n%s: %s", describe(o), why)
+		}
+		violation = violation.about(o)
+	}
+	violation.Detail = text
+	return []Violation{violation}
+}
+
+// merge leaves one of the worlds that nothing can tell apart.
+func merge(worlds []*world, ops []*history.Op) []*world {
+	if len(worlds) < 2 {
+		return worlds
+	}
+	seed, rows, seen := maphash.MakeSeed(), make(map[*model.Process]uint64), make(map[uint64]bool)
+	return slices.DeleteFunc(worlds, func(w *world) bool {
+		mark := w.fingerprint(seed, rows, ops)
+		if w.lastUnknown != nil {
+			mark ^= maphash.Comparable(seed, w.lastUnknown.Index<<1|1)
+		}
+		again := seen[mark]
+		seen[mark] = true
+		return again
+	})
+}

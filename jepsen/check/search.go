@@ -1,0 +1,123 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+)
+
+// defaultSearch bounds the search for a linearization of one process.
+const defaultSearch = 20 * time.Second
+
+// byProcess are the operations that may have taken effect, by the process that
+// they are about. Refusals that say nothing about the state are left out.
+func byProcess(v *view) map[string][]*history.Op {
+	all := make(map[string][]*history.Op)
+	for _, o := range v.Ops {
+		if !o.Judged() && (o.Outcome != history.Unknown || isRead(o.Call)) {
+			continue
+		}
+		if id, ok := processOf(o.Call); ok {
+			all[id] = append(all[id], o)
+		}
+	}
+	return all
+}
+
+// search looks for a linearization of each process whose calls a model knows
+// all of. It looks at nothing but calls, answers and times.
+func search(v *view, m porcupine.Model, name string, fits func([]*history.Op) bool) (violations []Violation, checked, undecided string) {
+	limit := v.options.Porcupine
+	if limit == 0 {
+		limit = defaultSearch
+	}
+	all := byProcess(v)
+	processes, count := 0, 0
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		if !fits(all[id]) {
+			continue
+		}
+		operations := operationsOf(all[id])
+		processes++
+		count += len(operations)
+		result, info := porcupine.CheckOperationsVerbose(m, operations, limit)
+		switch result {
+		case porcupine.Unknown:
+			undecided = fmt.Sprintf("no end of the search on process %s (%d operations) within %v", id, len(operations), limit)
+		case porcupine.Illegal:
+			detail := fmt.Sprintf("process %s: its %d operations have no linearization", id, len(operations))
+			if picture, err := draw(v, m, info, name+"-"+id); err != nil {
+				detail += fmt.Sprintf("; no picture: %v", err)
+			} else if picture != "" {
+				detail += "; see " + picture
+			}
+			violations = append(violations, Violation{Sentence: Linearizable, Detail: detail, AtNs: all[id][len(all[id])-1].InvokeNs})
+		}
+	}
+	return violations, fmt.Sprintf("%d operations on %d processes", count, processes), undecided
+}
+
+// operationsOf converts operations. One of unknown outcome never returns: it
+// may take effect at the very end, where nobody sees it.
+func operationsOf(ops []*history.Op) (operations []porcupine.Operation) {
+	clients := make(map[string]int)
+	for _, o := range ops {
+		if _, known := clients[o.Client]; !known {
+			clients[o.Client] = len(clients)
+		}
+		returned := o.ReturnNs
+		if o.Outcome == history.Unknown {
+			returned = math.MaxInt64
+		}
+		operations = append(operations, porcupine.Operation{ClientId: clients[o.Client], Input: o, Call: o.InvokeNs, Output: o, Return: returned})
+	}
+	return operations
+}
+
+// draw writes porcupine's picture of a refuted history.
+func draw(v *view, m porcupine.Model, info porcupine.LinearizationInfo, name string) (path string, err error) {
+	if v.options.Dir == "" {
+		return "", nil
+	}
+	path = filepath.Join(v.options.Dir, "porcupine-"+name+".html")
+	file, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	return path, porcupine.Visualize(m, info, file)
+}
+
+// describeOperation is what a picture shows of an operation.
+func describeOperation(input, _ any) string {
+	o := input.(*history.Op)
+	text := fmt.Sprintf("%d %s", o.Index, history.CallName(o.Call))
+	switch call := o.Call.(type) {
+	case model.ClaimProcessLease:
+		text += " " + call.Owner.IncarnationID
+	case model.RenewProcessLease:
+		text += fmt.Sprint(" ", call.Lease.FencingToken)
+	}
+	switch {
+	case o.Outcome == history.Unknown:
+		return text + " -> ?"
+	case o.Outcome == history.Refused:
+		return text + " -> " + o.Answer.Code.String()
+	case o.Answer.Lease != nil:
+		busy := ""
+		if o.Answer.Busy {
+			busy = "Busy "
+		}
+		return fmt.Sprintf("%s -> %s%s %d", text, busy, o.Answer.Lease.Owner.IncarnationID, o.Answer.Lease.FencingToken)
+	}
+	return text + " -> ok"
+}

@@ -1,0 +1,51 @@
+package check
+
+import (
+	"slices"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// settled tells whether an unknown operation can never again change anything,
+// whether it has happened already or not. Worlds that differ in nothing else
+// are the same.
+func (w *world) settled(o *history.Op) bool {
+	id, ok := processOf(o.Call)
+	p := w.state.Processes[id]
+	if !ok || p == nil {
+		return false
+	}
+	if _, registers := o.Call.(model.RegisterProcess); registers {
+		return true
+	}
+	if token := leaseTokenOf(o); token != "" && !(p.Lease.Held && p.Lease.Token == token) {
+		// It was granted before the operation was called, and does not come back.
+		return true
+	}
+	switch call := o.Call.(type) {
+	case model.RecordFirstStarted:
+		return p.FirstStarted != nil
+	case model.CompleteProcess, model.ClaimProcessLease:
+		return p.State != registry.StateRunning
+	case model.AppendEvent:
+		return call.Request.Replay != nil && slices.ContainsFunc(p.Events, func(e model.Event) bool { return e.ReplayKey == call.Request.Replay.Key })
+	}
+	return false
+}
+
+// leaseTokenOf is the token of the lease that an operation can only happen
+// under, empty if there is none.
+func leaseTokenOf(o *history.Op) string {
+	switch call := o.Call.(type) {
+	case model.RenewProcessLease:
+		return call.Lease.LeaseToken
+	case model.CompleteProcessLease:
+		return call.Completion.LeaseToken
+	}
+	if fence := fenceOf(o.Call); fence != nil {
+		return fence.LeaseToken
+	}
+	return ""
+}

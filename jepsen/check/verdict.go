@@ -1,0 +1,138 @@
+package check
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+)
+
+// Sentence is one promise that is checked.
+type Sentence string
+
+// The sentences.
+const (
+	AnswersAgree     Sentence = "every answer is the one that the model gives at the answer's revision"
+	AnswersCarryInfo Sentence = "every answer of the state carries its revision, clocks and term"
+	RealTimeOrder    Sentence = "an operation that had returned before another was called has no greater revision, clock or lease time"
+	ClocksGrow       Sentence = "clock and lease time never go back as revisions grow"
+	Linearizable     Sentence = "the history has a linearization: porcupine finds one without looking at revisions"
+	AckedStays       Sentence = "every acked event is in the log, exactly where it was acked, with the type, payload and replay key that were sent"
+	AtMostOnce       Sentence = "an event is in the log at most once, acked or not, however often it was sent under its replay key"
+	RefusedIsAbsent  Sentence = "an append that was refused left no event"
+	NothingInvented  Sentence = "every event in the log was sent by somebody"
+	LogIsDense       Sentence = "the events of a process have the sequences 1, 2, 3 and so on"
+	FenceHolds       Sentence = "once an event under a greater fencing token is in the log, none under a smaller one follows"
+	StaleIsRefused   Sentence = "no write is accepted under a lease that was released or superseded before the write was called"
+	EndIsFinal       Sentence = "a process whose completion was acked stays as it was completed"
+	TokensAreUnique  Sentence = "no two grants of a lease have the same fencing token"
+	TokensGrow       Sentence = "a claim gets a greater fencing token than every grant that was acked before it was called, or has a smaller revision"
+	OneHolder        Sentence = "at most one owner holds the lease of a process at any lease time: none is granted before the one before has ended"
+	NoEarlyEnd       Sentence = "no lease ends before its ttl has passed in lease time, and lease time passes no faster than real time"
+	LeaseTimePasses  Sentence = "while nothing is wrong, lease time keeps up with real time to within a second, so an interruption lengthens leases by no more than its length and that"
+	ExpiredIsFree    Sentence = "while nothing is wrong, a lease that is not renewed can be claimed a second after its ttl at the latest"
+	ReplicasAgree    Sentence = "all replicas hold the same state at the same log entry"
+	NodesStay        Sentence = "no node ends that was not told to"
+	LeaderReturns    Sentence = "after every fault the cluster serves again through every node"
+)
+
+// Violation is a promise that did not hold.
+type Violation struct {
+	Sentence Sentence `json:"sentence"`
+	// Detail says where it did not hold; Ops are the operations it is about.
+	Detail string `json:"detail"`
+	Ops    []int  `json:"ops,omitempty"`
+	AtNs   int64  `json:"at_ns,omitempty"`
+}
+
+// Error implements error.
+func (v Violation) Error() string { return fmt.Sprintf("VIOLATED: %s\n%s", v.Sentence, v.Detail) }
+
+func violated(sentence Sentence, format string, args ...any) Violation {
+	return Violation{Sentence: sentence, Detail: fmt.Sprintf(format, args...)}
+}
+
+// about adds the operations that a violation is about.
+func (v Violation) about(ops ...*history.Op) Violation {
+	for _, o := range ops {
+		v.Ops = append(v.Ops, o.Index)
+		v.AtNs = max(v.AtNs, o.InvokeNs, o.ReturnNs)
+	}
+	return v
+}
+
+// Verdict is what one checker came to.
+type Verdict struct {
+	Checker    string      `json:"checker"`
+	Checked    string      `json:"checked"`
+	Violations []Violation `json:"violations,omitempty"`
+	// Undecided says why the checker could not come to an end.
+	Undecided string  `json:"undecided,omitempty"`
+	Seconds   float64 `json:"seconds"`
+}
+
+// Verdicts are those of all checkers.
+type Verdicts []Verdict
+
+// Violations counts what did not hold.
+func (v Verdicts) Violations() (all []Violation) {
+	for _, verdict := range v {
+		all = append(all, verdict.Violations...)
+	}
+	return all
+}
+
+// Undecided are the checkers that came to no end.
+func (v Verdicts) Undecided() (texts []string) {
+	for _, verdict := range v {
+		if verdict.Undecided != "" {
+			texts = append(texts, verdict.Checker+": "+verdict.Undecided)
+		}
+	}
+	return texts
+}
+
+// Options bound what judging may take.
+type Options struct {
+	// Nodes is how many nodes have to agree in the end; 0 leaves that out.
+	Nodes int
+	// Complete says that the run came to its end: all faults were healed and
+	// everything was read back.
+	Complete bool
+	// Porcupine bounds the time of each of its searches.
+	Porcupine time.Duration
+	// Dir takes porcupine's pictures of what it refuted, if it is set.
+	Dir string
+}
+
+// maxViolations is how many violations one checker reports: more say no more.
+const maxViolations = 20
+
+// Judge runs all checkers over a history.
+func Judge(h *history.History, options Options) Verdicts {
+	v := newView(h, options)
+	var verdicts Verdicts
+	for _, c := range []struct {
+		name  string
+		check func(*view) ([]Violation, string, string)
+	}{
+		{"model", checkModel},
+		{"order", checkOrder},
+		{"logs", checkLogs},
+		{"ends", checkEnds},
+		{"tokens", checkTokens},
+		{"holders", checkHolders},
+		{"lease time", checkLeaseTime},
+		{"porcupine register", checkRegisters},
+		{"porcupine lease", checkLeases},
+		{"recovery", checkRecovery},
+	} {
+		began := time.Now()
+		violations, checked, undecided := c.check(v)
+		if len(violations) > maxViolations {
+			violations = violations[:maxViolations]
+		}
+		verdicts = append(verdicts, Verdict{c.name, checked, violations, undecided, time.Since(began).Seconds()})
+	}
+	return verdicts
+}

@@ -1,0 +1,199 @@
+package check
+
+import (
+	"hash/maphash"
+	"maps"
+	"slices"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// world is one way in which everything up to a revision may have happened.
+type world struct {
+	state *model.State
+	// used are the indexes of the unknown operations that happened, ascending.
+	used []int
+	// vague is what is not known exactly of rows that unknown operations wrote.
+	vague map[string]vague
+	// lastUnknown is the operation that made the last revision, if that was an
+	// unknown one and nothing known has happened since.
+	lastUnknown *history.Op
+}
+
+// vague are the bounds of what an unknown operation may have written to a row.
+// The row of the model holds one of the possible values; an answer that shows
+// another one corrects it.
+type vague struct {
+	// changed bounds the revision and updated_at of the record, created its life
+	// and created_at.
+	changed, created span
+	// endLo and endHi bound the end of the lease on lease time, as long as
+	// leaseVague.
+	leaseVague   bool
+	endLo, endHi uint64
+	// fencingVague tells that the lease was granted among other unknown grants.
+	fencingVague bool
+}
+
+// when is a place in the history.
+type when struct{ revision, clockMs, leaseTimeMs uint64 }
+
+// span lies between two places, both included. The zero value holds nothing.
+type span struct{ from, to when }
+
+func (s span) holds(revision, clockMs uint64) bool {
+	return revision != 0 && revision >= s.from.revision && revision <= s.to.revision && clockMs >= s.from.clockMs && clockMs <= s.to.clockMs
+}
+
+// at moves the clocks of a world. Revisions move by operations alone.
+func (w *world) at(info when) {
+	w.state.ClockMs, w.state.LeaseTimeMs = info.clockMs, info.leaseTimeMs
+}
+
+// fork is a copy whose named row may be changed; with "" any row may.
+func (w *world) fork(id string) *world {
+	next := &world{used: w.used, vague: w.vague}
+	if id == "" {
+		next.state = w.state.Clone()
+	} else {
+		next.state = w.state.Fork(id)
+	}
+	return next
+}
+
+// setVague replaces what is vague of a row; the map is shared by worlds.
+func (w *world) setVague(id string, v vague) {
+	w.vague = maps.Clone(w.vague)
+	if w.vague == nil {
+		w.vague = make(map[string]vague)
+	}
+	w.vague[id] = v
+	if v.changed == (span{}) && v.created == (span{}) && !v.leaseVague && !v.fencingVague {
+		delete(w.vague, id)
+	}
+}
+
+// correct brings what an answer shows into the vague rows of a world that was
+// forked for them.
+func (w *world) correct(o *history.Op) {
+	if len(w.vague) == 0 {
+		return
+	}
+	if o.Answer.Record != nil {
+		w.correctRecord(o.Answer.Record)
+	}
+	for i := range o.Answer.Records {
+		w.correctRecord(&o.Answer.Records[i])
+	}
+	if l := o.Answer.Lease; l != nil {
+		w.correctLease(l, o.Info)
+	}
+	if id, _ := processOf(o.Call); o.Answer.Code == registry.CodeFenced && o.Answer.Fields.FencingToken != nil {
+		if v := w.vague[id]; v.fencingVague {
+			w.row(id).Lease.Fencing = *o.Answer.Fields.FencingToken
+			v.fencingVague = false
+			w.setVague(id, v)
+		}
+	}
+}
+
+// row is a row that may be changed.
+func (w *world) row(id string) *model.Process {
+	w.state = w.state.Fork(id)
+	return w.state.Processes[id]
+}
+
+func (w *world) correctRecord(r *registry.ProcessRecord) {
+	v := w.vague[r.ID]
+	p := w.state.Processes[r.ID]
+	if p == nil {
+		return
+	}
+	if v.changed.holds(r.Revision, r.UpdatedAtMs) && (p.Revision != r.Revision || p.UpdatedAtMs != r.UpdatedAtMs) {
+		p = w.row(r.ID)
+		p.Revision, p.UpdatedAtMs = r.Revision, r.UpdatedAtMs
+	}
+	if v.created.holds(r.Life, r.CreatedAtMs) && (p.Life != r.Life || p.CreatedAtMs != r.CreatedAtMs) {
+		p = w.row(r.ID)
+		p.Life, p.CreatedAtMs = r.Life, r.CreatedAtMs
+	}
+}
+
+// correctLease takes the end of a lease from an answer that shows the lease as
+// it was, and not as the operation made it.
+func (w *world) correctLease(l *registry.ProcessLease, info registry.AnswerInfo) {
+	v, ok := w.vague[l.ProcessID]
+	p := w.state.Processes[l.ProcessID]
+	if !ok || p == nil || !p.Lease.Held || !p.Lease.Owner.SameIncarnation(l.Owner) {
+		return
+	}
+	if v.fencingVague {
+		p = w.row(l.ProcessID)
+		p.Lease.Token, p.Lease.Fencing, p.Lease.ClaimedAtMs = l.LeaseToken, l.FencingToken, l.ClaimedAtMs
+		v.fencingVague = false
+	}
+	if end := l.ExpiresAtMs - info.ClockMs + info.LeaseTimeMs; v.leaseVague && end >= v.endLo && end <= v.endHi {
+		p = w.row(l.ProcessID)
+		p.Lease.EndMs = end
+		v.leaseVague = false
+	}
+	w.setVague(l.ProcessID, v)
+}
+
+// split makes sure that a lease whose end is vague is either live or not at a
+// lease time: one world becomes two where both are possible.
+func (w *world) split(id string, leaseTimeMs uint64) []*world {
+	v := w.vague[id]
+	if !v.leaseVague || leaseTimeMs < v.endLo || leaseTimeMs >= v.endHi {
+		return []*world{w}
+	}
+	ended, live := w.fork(id), w.fork(id)
+	ended.state.Processes[id].Lease.EndMs = v.endLo
+	live.state.Processes[id].Lease.EndMs = v.endHi
+	early, late := v, v
+	early.endHi, late.endLo = leaseTimeMs, leaseTimeMs+1
+	ended.setVague(id, early)
+	live.setVague(id, late)
+	return []*world{live, ended}
+}
+
+// fingerprint is equal for worlds that nothing can tell apart.
+func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64, ops []*history.Op) uint64 {
+	sum := maphash.Comparable(seed, w.state.Fencing)
+	for id, p := range w.state.Processes {
+		h, known := rows[p]
+		if !known {
+			h = maphash.String(seed, id+jsonText(p))
+			rows[p] = h
+		}
+		sum ^= h
+	}
+	for key, descriptor := range w.state.Grants {
+		sum ^= maphash.String(seed, jsonText(key)+jsonText(descriptor))
+	}
+	for id, v := range w.vague {
+		sum ^= maphash.Comparable(seed, struct {
+			id string
+			v  vague
+		}{id, v})
+	}
+	for _, i := range w.used {
+		if !w.settled(ops[i]) {
+			sum ^= maphash.Comparable(seed, i)
+		}
+	}
+	return sum
+}
+
+// use notes that an unknown operation happened.
+func (w *world) use(index int) {
+	at, _ := slices.BinarySearch(w.used, index)
+	w.used = slices.Insert(slices.Clone(w.used), at, index)
+}
+
+func (w *world) has(index int) bool {
+	_, found := slices.BinarySearch(w.used, index)
+	return found
+}
