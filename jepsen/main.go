@@ -1,7 +1,7 @@
 // Command jepsen injects failures into clusters of real processes and judges
 // what their clients saw.
 //
-//	go run ./jepsen rounds --rounds 200
+//	go run ./jepsen run --time 30s --workload mixed --nemesis kill,pause,partition --seed 7
 package main
 
 import (
@@ -24,23 +24,27 @@ import (
 func main() {
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the program without its process: it returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// execute is the program without its process: it returns the exit code.
+func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use: "jepsen", Short: "Inject failures into real clusters and judge what clients saw",
 		SilenceErrors: true, SilenceUsage: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	root.AddCommand(roundsCommand())
+	root.AddCommand(runCommand(), checkCommand(), soakCommand(), roundsCommand())
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(stderr, "jepsen:", err)
-		return 1
+		var violation *rounds.Violation
+		if errors.Is(err, errViolated) || errors.As(err, &violation) {
+			return 1
+		}
+		return 2
 	}
 	return 0
 }

@@ -1,6 +1,8 @@
 package history
 
 import (
+	"fmt"
+
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -107,4 +109,29 @@ type History struct {
 type Note struct {
 	Text string `json:"text"`
 	AtNs int64  `json:"at_ns"`
+}
+
+// Describe is an operation in one line: what was asked, and what came of it.
+func Describe(o *Op) string {
+	args, err := compact(o.Call)
+	if err != nil {
+		return err.Error()
+	}
+	text := fmt.Sprintf("%d %s %s %s -> %s", o.Index, o.Client, CallName(o.Call), args, o.Outcome)
+	if o.Answer.Code != 0 {
+		text += " " + o.Answer.Code.String()
+	}
+	if o.Answer.Busy {
+		text += " Busy"
+	}
+	if l := o.Answer.Lease; l != nil {
+		text += fmt.Sprintf(" %s %d", l.Owner.IncarnationID, l.FencingToken)
+	}
+	if e := o.Answer.Event; e != nil {
+		text += fmt.Sprintf(" event %d", e.Sequence)
+	}
+	if o.Info.Term != 0 {
+		text += fmt.Sprintf(" (revision %d, lease time %d, term %d)", o.Info.Revision, o.Info.LeaseTimeMs, o.Info.Term)
+	}
+	return text
 }

@@ -27,7 +27,7 @@ func TestWorkloadsAreJudgedRightOverASoundRegistry(t *testing.T) {
 				clients = append(clients, NewClient(name, r, recorder))
 			}
 			const seed = 5
-			ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, stop := context.WithTimeout(t.Context(), time.Second)
 			w.Run(ctx, clients, seed)
 			stop()
 			if err := ReadBack(t.Context(), NewClient("reader", r, recorder), recorder.Processes()); err != nil {

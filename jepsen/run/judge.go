@@ -1,0 +1,64 @@
+package run
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/holdfast-registry/holdfast/jepsen/check"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/jepsen/report"
+)
+
+// VerdictsFile and ReportFile are the names of what judging leaves in the
+// folder of a run.
+const (
+	VerdictsFile = "verdicts.json"
+	ReportFile   = "report.html"
+)
+
+// Judge judges a history and writes what it came to.
+func Judge(dir string, config *Config, h *history.History) (*Result, error) {
+	options := check.Options{Nodes: config.Members, Complete: config.Complete, Dir: dir}
+	result := &Result{Config: *config, History: h, Verdicts: check.Judge(h, options), Ops: len(h.Ops)}
+	for _, f := range h.Faults {
+		if f.Phase == history.Begin && f.Name != history.NodeExit {
+			result.Faults++
+		}
+	}
+	return result, result.write(dir)
+}
+
+// JudgeAgain judges the history that a run has left behind.
+func JudgeAgain(dir string) (*Result, error) {
+	config, err := ReadConfig(dir)
+	if err != nil {
+		return nil, err
+	}
+	h, err := history.Read(filepath.Join(dir, history.File))
+	if err != nil {
+		return nil, err
+	}
+	return Judge(dir, &config, h)
+}
+
+func (r *Result) write(dir string) error {
+	verdicts, err := json.MarshalIndent(r.Verdicts, "", "  ")
+	if err != nil {
+		return err
+	}
+	var edn, page bytes.Buffer
+	settings, err := json.Marshal(r.Config)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, VerdictsFile), append(verdicts, '\n'), 0o640),
+		r.History.WriteEDN(&edn),
+		report.Write(&page, settings, r.History, r.Verdicts),
+		os.WriteFile(filepath.Join(dir, history.EDNFile), edn.Bytes(), 0o640),
+		os.WriteFile(filepath.Join(dir, ReportFile), page.Bytes(), 0o640),
+	)
+}
