@@ -6,8 +6,8 @@ TOOLS := $(GO) tool -modfile=tools/go.mod
 RACE  := $(foreach d,fsm decide cluster transport client,$(if $(wildcard $(d)),./$(d)/...))
 # How long fuzz-short spends on each fuzz test.
 FUZZTIME ?= 10s
-# How many rounds of failure injection jepsen-short makes.
-ROUNDS ?= 5
+# For how long jepsen-short injects failures.
+JEPSEN_TIME ?= 30s
 # What bench and bench-compare run: which benchmarks of which packages, how often
 # and for how long each.
 BENCH          ?= .
@@ -59,8 +59,8 @@ fuzz-short: ## run every fuzz test for FUZZTIME (10s)
 		done; \
 	done
 
-jepsen-short: ## run ROUNDS (5) rounds of failure injection
-	$(GO) run ./jepsen rounds --rounds $(ROUNDS)
+jepsen-short: ## inject failures for JEPSEN_TIME (30s)
+	$(GO) run ./jepsen run --time $(JEPSEN_TIME)
 
 bench: ## run the Go benchmarks BENCH of BENCH_PACKAGES
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCH_TIME) $(BENCH_PACKAGES)

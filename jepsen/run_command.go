@@ -91,6 +91,9 @@ with --keep, and when the exit code is not 0.
 // make makes a run in its folder, and removes the folder if nobody wants it.
 func (f *runFlags) make(ctx context.Context) (result *run.Result, err error) {
 	options, named := f.Options, f.Dir != ""
+	if err := options.Check(); err != nil {
+		return nil, err
+	}
 	if options.Dir, err = folder(f.Dir); err != nil {
 		return nil, err
 	}

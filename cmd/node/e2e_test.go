@@ -17,7 +17,6 @@ import (
 	"github.com/holdfast-registry/holdfast/client"
 	"github.com/holdfast-registry/holdfast/internal/nodetest"
 	"github.com/holdfast-registry/holdfast/jepsen/process"
-	"github.com/holdfast-registry/holdfast/jepsen/rounds"
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
@@ -361,29 +360,6 @@ func (l *pausedLease) checkFirstAnswer(outcome registry.ProcessLeaseClaimOutcome
 	if passedMs > mostCountedMs+uint64(l.awake.Milliseconds())+1 {
 		l.t.Fatalf("that is more than %d ms and the time that the cluster ran", mostCountedMs)
 	}
-}
-
-// TestRestartsLoseNoAckedWrite runs a few of the failure rounds.
-func TestRestartsLoseNoAckedWrite(t *testing.T) {
-	nodetest.Exclusive(t)
-	const seed = 3
-	report, err := rounds.Run(t.Context(), rounds.Options{
-		Binary: binary, Dir: t.TempDir(), Rounds: 3, Seed: seed, Faults: []rounds.Fault{rounds.Kill}, Progress: lines{t},
-	})
-	if err != nil {
-		t.Fatalf("seed %d: %v", seed, err)
-	}
-	if report.Rounds != 3 || report.AckedAppends == 0 || report.Claims == 0 || report.Read < report.AckedAppends {
-		t.Errorf("nothing was tried: %+v", report)
-	}
-}
-
-// lines logs what is written to it.
-type lines struct{ t *testing.T }
-
-func (l lines) Write(text []byte) (int, error) {
-	l.t.Logf("%s", bytes.TrimSpace(text))
-	return len(text), nil
 }
 
 // TestDevelopmentCluster starts dev as a user does, runs every command that it

@@ -57,6 +57,15 @@ type setup struct {
 	skipped []string
 }
 
+// Check tells why a run with these options cannot be made here.
+func (o Options) Check() error {
+	s, err := prepare(o)
+	if err != nil {
+		return err
+	}
+	return s.network.Close()
+}
+
 // prepare finds out whether a run is possible.
 func prepare(o Options) (s *setup, err error) {
 	s = &setup{Options: o}
