@@ -85,6 +85,28 @@ func TestAHistoryIsReadAsItWasRecorded(t *testing.T) {
 	}
 }
 
+// TestCallsAreReadAsTheyWere is about what has no JSON form of its own, and
+// about what is absent.
+func TestCallsAreReadAsTheyWere(t *testing.T) {
+	waiting := false
+	calls := append(Calls(),
+		model.ListProcesses{Filter: registry.ProcessListFilter{Status: "completed", Waiting: &waiting}},
+		model.ListProcesses{Filter: registry.ProcessListFilter{Definition: registry.JSON("null")}},
+		model.TransferHandleGrants{From: registry.SessionScope{SessionID: "a"}, To: registry.SessionScope{SessionID: "b"}, ProcessIDs: []string{"p"}},
+		model.CompleteProcess{ProcessID: "p", Output: registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON("null")}},
+	)
+	for i, call := range calls {
+		l, err := invokeLine(&Op{Index: i, Call: call})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := opFrom(&l)
+		if err != nil || !reflect.DeepEqual(o.Call, call) {
+			t.Errorf("%#v\nwas written as %s and read as\n%#v, %v", call, l.Args, o, err)
+		}
+	}
+}
+
 func TestAHistoryThatWasCutOffIsReadUpToThere(t *testing.T) {
 	_, path := record(t)
 	text, err := os.ReadFile(path)

@@ -123,7 +123,8 @@ func (o *Op) finish(l *line) error {
 	return nil
 }
 
-// compact is the JSON of a struct without its zero fields, which are most.
+// compact is the JSON of a struct without its zero fields, which are most. That
+// also keeps a JSON value that is absent apart from null.
 func compact(v any) (json.RawMessage, error) {
 	value := reflect.ValueOf(v)
 	fields := make(map[string]json.RawMessage)
@@ -131,11 +132,25 @@ func compact(v any) (json.RawMessage, error) {
 		if value.Field(i).IsZero() {
 			continue
 		}
-		text, err := json.Marshal(value.Field(i).Interface())
+		write, field := json.Marshal, value.Field(i).Interface()
+		if value.Field(i).Kind() == reflect.Struct && !hasForm(field) {
+			write = func(v any) ([]byte, error) { return compact(v) }
+		}
+		text, err := write(field)
 		if err != nil {
 			return nil, err
 		}
 		fields[value.Type().Field(i).Name] = text
 	}
 	return json.Marshal(fields)
+}
+
+// hasForm tells whether a struct has a JSON form of its own, by a method or by
+// tags.
+func hasForm(v any) bool {
+	if _, marshals := v.(json.Marshaler); marshals {
+		return true
+	}
+	_, tagged := reflect.TypeOf(v).Field(0).Tag.Lookup("json")
+	return tagged
 }
