@@ -32,6 +32,8 @@ type kind struct {
 	local bool
 	// long methods have no attempt timeout.
 	long bool
+	// wait is how long the node may take before it even begins.
+	wait time.Duration
 	// repeatable writes do no harm when they happen twice.
 	repeatable bool
 }
@@ -44,6 +46,12 @@ var (
 	localRead       = kind{local: true}
 	localWrite      = kind{write: true, local: true, long: true}
 )
+
+// waiting is a kind of call for whose beginning a node may be made to wait.
+func (k kind) waiting(ms uint64) kind {
+	k.wait = time.Duration(min(ms, registry.MaxClaimWaitMs)) * time.Millisecond
+	return k
+}
 
 // call makes one call of the Registry service; method is one of its method
 // expressions.
@@ -106,7 +114,7 @@ func (c *Client) try(ctx context.Context, k kind, request proto.Message, invoke 
 	once := c.once(k, request)
 	defer once.end()
 
-	end := time.Now().Add(c.options.retryTimeout)
+	end := time.Now().Add(c.options.retryTimeout + k.wait)
 	for tries := 1; ; tries++ {
 		if err := once.prepare(ctx); err != nil {
 			return err
@@ -134,7 +142,7 @@ func (c *Client) attempt(ctx context.Context, k kind, to *target, request proto.
 	caller := ctx
 	if !k.long {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.attemptTimeout(ctx))
+		ctx, cancel = context.WithTimeout(ctx, c.attemptTimeout(ctx)+k.wait)
 		defer cancel()
 	}
 	sent := wire.NewSentTracker()
@@ -159,7 +167,7 @@ func (c *Client) attempt(ctx context.Context, k kind, to *target, request proto.
 			// The request's own fault, see wire.CallError.
 		case caller.Err() == nil:
 			c.targets.failed(to, silent)
-		case caller.Err() == context.DeadlineExceeded && time.Since(began) >= silenceAfter:
+		case caller.Err() == context.DeadlineExceeded && time.Since(began) >= silenceAfter+k.wait:
 			// An impatient caller says little about the address, a patient
 			// one does.
 			c.targets.failed(to, silent)

@@ -42,6 +42,7 @@ var (
 	_ registry.Registry = (*Client)(nil)
 	_ registry.Admin    = (*Client)(nil)
 	_ registry.Fences   = (*Client)(nil)
+	_ registry.Queue    = (*Client)(nil)
 	_ registry.Sessions = (*Client)(nil)
 )
 

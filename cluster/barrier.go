@@ -33,6 +33,21 @@ func (n *Node) Read(ctx context.Context, read func(fsm.View)) error {
 	return nil
 }
 
+// AwaitReady implements decide.Log. Only the leader waits: it learns first of
+// what is ready, and it is where the claim has to go.
+func (n *Node) AwaitReady(ctx context.Context, kinds []string, waitMs uint64, done func(fsm.View) bool) error {
+	r := n.reign.Load()
+	if r == nil {
+		n.answer(ctx, nil)
+		return n.notLeader()
+	}
+	if err := n.replica.waiting.Await(ctx, kinds, waitMs, r.ended, n.replica.machine.Read, done); err != nil {
+		return registry.Errorf(registry.CodeOverloaded, registry.Fields{RetryAfterMs: new(uint64(retryHintMs))},
+			"the call ended while it waited for work: nothing was done")
+	}
+	return nil
+}
+
 // readBarrier returns once every write that was acked before the call is
 // applied here. Raft dissertation, section 6.4, with two changes: the term is
 // confirmed by asking voters for theirs, since raft.VerifyLeader also counts

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/holdfast-registry/holdfast/decide"
 	"github.com/holdfast-registry/holdfast/fsm"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -29,6 +30,8 @@ type replica struct {
 	// snapshotTaken is called when a snapshot begins.
 	snapshotTaken func()
 	metrics       *metrics
+	// waiting are the calls to wake when processes become ready.
+	waiting decide.Waiting
 
 	applied atomic.Uint64
 	waiters waiters
@@ -73,6 +76,7 @@ func (r *replica) Apply(entry *raft.Log) any {
 		r.hashes.begin(entry.Index, result.Checkpoint)
 	}
 	r.advance(entry.Index)
+	r.waiting.Wake(result.Ready)
 	return &result
 }
 

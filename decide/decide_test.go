@@ -21,6 +21,8 @@ type testLog struct {
 	commands []fsm.Command
 	// between runs after a command was decided and before it is applied.
 	between func()
+	// waited tells of every wait whether it was over at once.
+	waited []bool
 	// fail, when set, is what Propose and Read answer.
 	fail error
 }
@@ -74,6 +76,11 @@ func (l *testLog) Read(_ context.Context, read func(fsm.View)) error {
 	}
 	l.machine.Read(read)
 	return nil
+}
+
+func (l *testLog) AwaitReady(_ context.Context, _ []string, _ uint64, done func(fsm.View) bool) error {
+	l.machine.Read(func(v fsm.View) { l.waited = append(l.waited, done(v)) })
+	return l.fail
 }
 
 func newTestRegistry(t testing.TB) (*Registry, *testLog) {

@@ -17,6 +17,10 @@ type Log interface {
 	// Read runs a function over a state that is as fresh as the context's read
 	// level asks for.
 	Read(ctx context.Context, read func(fsm.View)) error
+	// AwaitReady waits, for at most waitMs, until done is true of the applied
+	// state, or a process of these kinds (none are all) became ready. It may
+	// return early. An error is a *registry.Error.
+	AwaitReady(ctx context.Context, kinds []string, waitMs uint64, done func(fsm.View) bool) error
 }
 
 // Records reads single records of the applied state.

@@ -33,6 +33,7 @@ type storedAnswer struct {
 	Settled    bool
 	Deleted    *storedDeletedSession
 	Pruned     *storedPruneStep
+	Claims     []storedClaim
 }
 
 // storedPruneStep has the fields of PruneStep, and is converted from and to it.
@@ -41,6 +42,14 @@ type storedPruneStep struct {
 	Events    uint64
 	CutoffMs  uint64
 	More      bool
+}
+
+// storedClaim is one process that claim-next handed out; its record is looked
+// up again by its life.
+type storedClaim struct {
+	Lease   storedLeaseAnswer
+	Life    uint64
+	Attempt uint64
 }
 
 // storedDeletedSession is the report on a session that was deleted.
@@ -138,11 +147,9 @@ func encodeAnswer(kind Kind, result *Result, s *state) []byte {
 	if result.Event != nil {
 		stored.EventSequence = result.Event.Sequence
 	}
-	if l := result.Lease; l != nil {
-		stored.Lease = &storedLeaseAnswer{
-			ProcessID: l.ProcessID, Owner: storeOwner(l.Owner), LeaseToken: l.LeaseToken, FencingToken: l.FencingToken,
-			ClaimedAtMs: l.ClaimedAtMs, ExpiresAtMs: l.ExpiresAtMs,
-		}
+	stored.Lease = mapOptional(result.Lease, storeLeaseAnswer)
+	for _, claim := range result.Claims {
+		stored.Claims = append(stored.Claims, storedClaim{storeLeaseAnswer(*claim.Lease), claim.Process.Life, claim.Attempt})
 	}
 	stored.Deleted = mapOptional(result.DeletedSession, storeDeletedSession)
 	stored.Pruned = (*storedPruneStep)(result.Pruned)
@@ -152,6 +159,13 @@ func encodeAnswer(kind Kind, result *Result, s *state) []byte {
 		panic(fmt.Sprintf("encode an answer: %v", err))
 	}
 	return data
+}
+
+func storeLeaseAnswer(l registry.ProcessLease) storedLeaseAnswer {
+	return storedLeaseAnswer{
+		ProcessID: l.ProcessID, Owner: storeOwner(l.Owner), LeaseToken: l.LeaseToken, FencingToken: l.FencingToken,
+		ClaimedAtMs: l.ClaimedAtMs, ExpiresAtMs: l.ExpiresAtMs,
+	}
 }
 
 func (l storedLeaseAnswer) load() (registry.ProcessLease, error) {
@@ -176,8 +190,30 @@ func decodeAnswer(data []byte) (stored storedAnswer, result Result, err error) {
 	}
 	result.DeletedSession = mapOptional(stored.Deleted, storedDeletedSession.load)
 	result.Pruned = (*PruneStep)(stored.Pruned)
+	for _, claim := range stored.Claims {
+		if _, err := claim.Lease.load(); err != nil {
+			return stored, result, err
+		}
+	}
 	result.Lease, err = mapFallible(stored.Lease, storedLeaseAnswer.load)
 	return stored, result, err
+}
+
+// recallClaims returns the processes that claim-next handed out, but for those
+// that were pruned since: their leases went with them.
+func (s *state) recallClaims(stored []storedClaim) (claims []Claim) {
+	for _, claim := range stored {
+		p, ok := s.processes.Get(claim.Lease.ProcessID)
+		if !ok || p.record.Life != claim.Life {
+			continue
+		}
+		lease, err := claim.Lease.load()
+		if err != nil {
+			panic(fmt.Sprintf("decode a kept answer: %v", err)) // decodeAnswer read it
+		}
+		claims = append(claims, Claim{Lease: &lease, Process: &p.record, Attempt: claim.Attempt})
+	}
+	return claims
 }
 
 // recall returns an answer again, to the same kind of command.
@@ -191,6 +227,7 @@ func (s *state) recall(kept keptAnswer, kind Kind) Result {
 		return Result{Refusal: registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "session.sequence", Value: &kept.sequence},
 			"the sequence %d of the session belongs to a write of another sort: number every write anew", kept.sequence)}
 	}
+	result.Claims = s.recallClaims(stored.Claims)
 	if stored.Life == 0 {
 		return result
 	}

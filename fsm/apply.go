@@ -32,6 +32,8 @@ type Result struct {
 	// holder if Busy.
 	Lease *registry.ProcessLease
 	Busy  bool
+	// Claims are the processes that claim-next handed out.
+	Claims []Claim
 	// DeletedSession is the report of DeleteSessionProcessState.
 	DeletedSession *registry.ProcessSessionDeleteReport
 	// Pruned is what a step of PruneTerminalProcesses did.
@@ -63,6 +65,9 @@ type EntryResult struct {
 	// Changes are what the entry did to processes, by revision ascending. Every
 	// revision that the entry made has at least one.
 	Changes []registry.ProcessChange
+	// Ready has the kind of every process that became ready for claim-next, one
+	// for each.
+	Ready []string
 	// MembersChanged tells that the cluster id or an instance was recorded.
 	MembersChanged bool
 	// Checkpoint is set when the entry asked for one: the state to hash.
@@ -81,6 +86,7 @@ func (s *state) applyEntry(index, term uint64, data []byte) (EntryResult, error)
 	if e.Term != term || (!takeover && s.TakeoverTerm != term) {
 		return EntryResult{Index: index, Refused: true, ClockMs: s.ClockMs, LeaseTimeMs: s.LeaseTimeMs, Revision: s.Revision}, nil
 	}
+	s.readiness.gained = nil
 	s.advanceClock(e.StampMs, takeover)
 	s.endSessions()
 	s.changes = make([]registry.ProcessChange, 0, len(e.Commands))
@@ -95,6 +101,7 @@ func (s *state) applyEntry(index, term uint64, data []byte) (EntryResult, error)
 			result.Checkpoint = &Snapshot{frozen: s.freeze()}
 		}
 	}
+	result.Ready = s.readiness.gained
 	result.MembersChanged = s.ClusterID != clusterID || s.members.Len() != members
 	result.Changes, s.changes = s.changes, nil
 	result.ClockMs, result.LeaseTimeMs, result.Revision = s.ClockMs, s.LeaseTimeMs, s.Revision
@@ -171,6 +178,10 @@ func (s *state) applyBody(c Command) Result {
 		return s.applyCompleteProcessLease(body)
 	case *PruneTerminalProcesses:
 		return s.applyPruneTerminalProcesses(body)
+	case *ReleaseForRetry:
+		return s.applyReleaseForRetry(body)
+	case *ClaimNextLease:
+		return s.applyClaimNextLease(body)
 	case *OpenSession:
 		return s.applyOpenSession(body)
 	case *CloseSession:

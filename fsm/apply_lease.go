@@ -116,3 +116,18 @@ func (s *state) applyCompleteProcessLease(c *CompleteProcessLease) Result {
 	s.setLease(p, lease{fencing: p.lease.fencing})
 	return Result{}
 }
+
+// applyReleaseForRetry is applyCompleteProcessLease, after which claim-next
+// does not hand the process out for a while.
+func (s *state) applyReleaseForRetry(c *ReleaseForRetry) Result {
+	p, ok := s.processes.Get(c.ProcessID)
+	if !ok || !p.lease.held || p.lease.token != c.LeaseToken {
+		return Result{}
+	}
+	row := *p
+	row.lease = lease{fencing: p.lease.fencing}
+	row.notBeforeMs = addClamped(s.LeaseTimeMs, c.RetryAfterMs, 0)
+	s.changed(&row, registry.ChangeLease, 0)
+	s.put(p, &row)
+	return Result{}
+}

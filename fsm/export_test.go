@@ -109,6 +109,7 @@ func (s *state) checkConsistency() error {
 	}
 	s.checkGrants(fail)
 	s.checkSessions(fail)
+	s.checkReadiness(fail)
 	want := Counts{Processes: s.processes.Len(), Running: running, HeldLeases: held, LiveLeases: live}
 	if got := (View{s}).Counts(); got != want {
 		fail("counts %+v, there are %+v", got, want)

@@ -139,7 +139,7 @@ func TestGoldenFilesAreAllRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]bool{"snapshot-sessions-v1.hex": true}
+	want := map[string]bool{"snapshot-sessions-v1.hex": true, "snapshot-attempts-v1.hex": true}
 	for _, golden := range goldenSnapshots {
 		want[golden.name+".hex"] = true
 	}

@@ -64,7 +64,7 @@ var badEntries = []struct {
 	{"fewer-commands-told", func() []byte { e := release(releaseBody...); return withCRC(patch(e, 20, 0)) }, "bytes after the last command"},
 	{"zero-kind", func() []byte { return rawEntry(rawCommand(0, 1, 0, 0x90)...) }, "kind 0 version 1 is not known"},
 	{"unknown-kind", func() []byte { return rawEntry(rawCommand(999, 1, 0, 0x90)...) }, "kind 999 version 1 is not known"},
-	{"reserved-kind", func() []byte { return rawEntry(rawCommand(KindClaimNextLease, 1, 0, 0x90)...) }, "kind 68 version 1 is not known"},
+	{"reserved-kind", func() []byte { return rawEntry(rawCommand(KindRaiseFormat, 1, 0, 0x90)...) }, "kind 5 version 1 is not known"},
 	{"future-body-version", func() []byte { return rawEntry(rawCommand(KindTick, 2, 0, 0x90)...) }, "kind 2 version 2 is not known"},
 	{"zero-body-version", func() []byte { return rawEntry(rawCommand(KindTick, 0, 0, 0x90)...) }, "kind 2 version 0 is not known"},
 	{"unknown-flags", func() []byte { return rawEntry(rawCommand(KindTick, 1, 1<<3, 0x90)...) }, "unknown flags 0x8"},

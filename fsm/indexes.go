@@ -70,6 +70,7 @@ func (s *state) remove(row *process) (grants int) {
 // reindex brings the indexes from one version of a row to another; nil is no
 // row. It is the only place where rows move in them.
 func (s *state) reindex(old, row *process) {
+	s.indexReady(old, row)
 	var before, after indexed
 	if old != nil {
 		before = old.indexed()

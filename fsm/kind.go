@@ -59,8 +59,11 @@ const (
 	KindRenewProcessLease Kind = 66
 	// KindCompleteProcessLease is CompleteProcessLease, spec 5.30.
 	KindCompleteProcessLease Kind = 67
-	// KindClaimNextLease (reserved) claims any claimable process.
+	// KindClaimNextLease claims the oldest processes that are ready, spec A25.
 	KindClaimNextLease Kind = 68
+	// KindReleaseForRetry is CompleteProcessLease with a time before which
+	// claim-next does not hand the process out, spec A25.
+	KindReleaseForRetry Kind = 69
 
 	// KindPruneTerminalProcesses is one bounded step of
 	// PruneTerminalProcesses, spec 5.31.
@@ -133,6 +136,10 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(CompleteProcessLease)
 	case KindPruneTerminalProcesses:
 		return new(PruneTerminalProcesses)
+	case KindClaimNextLease:
+		return new(ClaimNextLease)
+	case KindReleaseForRetry:
+		return new(ReleaseForRetry)
 	case KindOpenSession:
 		return new(OpenSession)
 	case KindCloseSession:

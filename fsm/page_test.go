@@ -18,14 +18,14 @@ func (r *rig) fill(count int, change func(i int, row *process)) {
 	for i := range count {
 		row := &process{record: body.record, hash: body.Hash, index: new(eventIndex)}
 		row.record.ID = fmt.Sprintf("p%06d", i)
-		row.record.Life, row.record.Revision = uint64(i)+1, uint64(i)+1
+		r.m.state.Revision++
+		row.record.Life, row.record.Revision = r.m.state.Revision, r.m.state.Revision
 		row.record.RegistrationHash = hexHash(body.Hash)
 		if change != nil {
 			change(i, row)
 		}
 		r.m.state.put(nil, row)
 	}
-	r.m.state.Revision = uint64(count)
 }
 
 func (r *rig) list(filter registry.ProcessListFilter, page registry.PageRequest) registry.Page[registry.ProcessRecord] {

@@ -63,6 +63,10 @@ func (l *batchLog) Read(_ context.Context, read func(fsm.View)) error {
 	return nil
 }
 
+func (l *batchLog) AwaitReady(context.Context, []string, uint64, func(fsm.View) bool) error {
+	return nil
+}
+
 // resume lets a call run until it posts a command or returns.
 func (l *batchLog) resume(c *call, start func()) {
 	c.posted = nil

@@ -160,6 +160,8 @@ func (l *stateLoader) load(frame byte, payload []byte) error {
 		return l.loadEvent(payload)
 	case frameAcks:
 		return l.loadAcks(payload)
+	case frameAttempts:
+		return l.loadAttempts(payload)
 	case frameGrant:
 		return l.loadGrant(payload)
 	case frameSession:
@@ -240,7 +242,7 @@ func (l *stateLoader) loadEvent(payload []byte) error {
 }
 
 func (l *stateLoader) loadAcks(payload []byte) error {
-	if l.row == nil || l.missing > 0 || l.row.acks != nil {
+	if l.row == nil || l.missing > 0 || l.row.acks != nil || l.row.attempts > 0 || l.row.notBeforeMs > 0 {
 		return errors.New("acks that do not come behind the events of their process")
 	}
 	var stored storedAcks
@@ -260,6 +262,21 @@ func (l *stateLoader) loadAcks(payload []byte) error {
 		last = sequence
 	}
 	l.row.acks = acks
+	return nil
+}
+
+func (l *stateLoader) loadAttempts(payload []byte) error {
+	if l.row == nil || l.missing > 0 || l.row.attempts > 0 || l.row.notBeforeMs > 0 {
+		return errors.New("attempts that do not come behind the events of their process")
+	}
+	var stored storedAttempts
+	if err := decodeMsgpack(payload, &stored); err != nil {
+		return err
+	}
+	if stored == (storedAttempts{}) {
+		return errors.New("a frame for no attempts")
+	}
+	l.row.attempts, l.row.notBeforeMs = stored.Attempts, stored.NotBeforeMs
 	return nil
 }
 

@@ -95,6 +95,16 @@ func (s *state) endSessions() {
 	}
 }
 
+// Answered tells whether a write of a session has an answer already.
+func (v View) Answered(id SessionID, sequence uint64) bool {
+	row, ok := v.state.liveSession(id)
+	if !ok {
+		return true // SessionExpired is one
+	}
+	_, kept := row.find(sequence)
+	return kept || sequence < row.floor
+}
+
 func (s *state) liveSession(id SessionID) (*session, bool) {
 	row, ok := s.sessions.rows.Get(string(id[:]))
 	return row, ok && row.endMs > s.LeaseTimeMs

@@ -35,7 +35,7 @@ func TestSessionsAreInSnapshots(t *testing.T) {
 
 // goldenSessionHash is the hash of the state in
 // testdata/golden/snapshot-sessions-v1.hex.
-const goldenSessionHash = "10cbebaf48978cfcaa7192353cd367c9736199044f7f0ea8d703e8ed407dbd8e"
+const goldenSessionHash = "98decd7b95e187b2f56bf614be0a020739588fed0094b1f32d997b21a43630fb"
 
 // goldenSessions has kept answers of every sort in it.
 func goldenSessions(t testing.TB) *rig {

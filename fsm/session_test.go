@@ -136,6 +136,7 @@ func TestEveryAnswerIsTheSameAgain(t *testing.T) {
 	r := newSessionRig(t)
 	dead := owner("w", "dead")
 	r.must(r.do(NewClaimProcessLease("p", dead, 60_000, "other")))
+	r.must(r.do(work("next", "email", registry.Rerunnable)))
 	target := &registry.SessionScope{SessionID: "s", AgentFrameID: "f"}
 	waking := registration("waking", "")
 	waking.Registration.WakeTarget = &storedScope{SessionID: target.SessionID, AgentFrameID: target.AgentFrameID}
@@ -154,6 +155,7 @@ func TestEveryAnswerIsTheSameAgain(t *testing.T) {
 		{Body: NewGrantHandle(*target, "p", registry.ProcessHandleDescriptor{})},
 		{Body: &DeleteSessionProcessState{SessionID: "s"}},
 		{Body: &PruneTerminalProcesses{CutoffMs: 1}},
+		{Body: NewClaimNextLease(owner("w", "1"), 1000, nil, []string{"next"})},
 	} {
 		c.Session = &SessionHeader{ID: sessionA, Sequence: uint64(i) + 1}
 		first := r.command(c)

@@ -18,12 +18,13 @@ import (
 //	size
 //	6     magic "HFSNAP"
 //	2     snapshot version, 1
-//	…     one zstd stream of frames, in this order: one counters frame,
-//	      if a backup was ever restored an epoch frame, the members by node id, then for every process by id its process frame,
-//	      its event frames by sequence and, if there are any, its acks, then
-//	      the grants by session id, frame id and process id, then
-//	      for every client session by id its session frame and its answer frames
-//	      by sequence, last the end frame
+//	…     one zstd stream of frames, in this order: one counters frame, if a
+//	      backup was ever restored an epoch frame, the members by node id, then
+//	      for every process by id its process frame, its event frames by
+//	      sequence and, if there are any, its acks and its attempts, then the
+//	      grants by session id, frame id and process id, then for every client
+//	      session by id its session frame and its answer frames by sequence,
+//	      last the end frame
 //
 //	frame
 //	1     frame type, zero is invalid
@@ -42,6 +43,7 @@ const (
 	frameEvent    byte = 4
 	frameGrant    byte = 5
 	frameAcks     byte = 6
+	frameAttempts byte = 7
 	frameEpoch    byte = 8
 	frameSession  byte = 16
 	frameAnswer   byte = 17
@@ -129,6 +131,13 @@ type storedAcks struct {
 type storedWake struct {
 	Input     string
 	DedupeKey string
+}
+
+// storedAttempts is written for processes that claim-next has handed out or
+// was told to leave alone.
+type storedAttempts struct {
+	Attempts    uint64
+	NotBeforeMs uint64
 }
 
 type storedSession struct {
@@ -240,6 +249,9 @@ func (s *frozen) writeFrames(f *frameWriter) (err error) {
 		}
 		if p.acks != nil {
 			err = f.write(frameAcks, storedAcks{Sequences: p.acks.Keys()})
+		}
+		if err == nil && (p.attempts > 0 || p.notBeforeMs > 0) {
+			err = f.write(frameAttempts, storedAttempts{Attempts: p.attempts, NotBeforeMs: p.notBeforeMs})
 		}
 		return err == nil
 	})

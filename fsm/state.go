@@ -43,6 +43,10 @@ type process struct {
 	// acks are the sequences whose wakes were consumed, nil without any.
 	acks  *btree.Set[uint32]
 	lease lease
+	// attempts is how often claim-next handed the process out; notBeforeMs is
+	// the lease time before which it does not.
+	attempts    uint64
+	notBeforeMs uint64
 	// terminal is the event that ended the process, nil while it runs.
 	terminal *event
 	// ref is what the record's external ref points into, nil without one.
@@ -94,6 +98,7 @@ type state struct {
 	wakeTargets map[string]*btree.Set[string]
 	// liveLeases is how many of leaseEnds are not over yet.
 	liveLeases int
+	readiness  readyIndex
 
 	// changes are those of the entry that is being applied. They are told of and
 	// forgotten: no part of the state.
@@ -107,6 +112,7 @@ func newState() *state {
 		grants:      newGrantTable(),
 		sessions:    newSessions(),
 		nonTerminal: new(btree.Set[string]),
+		readiness:   newReadyIndex(),
 		wakeTargets: make(map[string]*btree.Set[string]),
 		ended: btree.NewBTreeGOptions(func(a, b endedProcess) bool {
 			if a.updatedAtMs != b.updatedAtMs {
@@ -148,15 +154,19 @@ func (s *state) advanceLeaseTime(ms uint64) {
 			return false
 		}
 		s.liveLeases--
+		s.leaseEnded(end.processID)
 		return true
 	})
+	s.endDelays()
 }
 
 // live tells that a lease has a holder and has not ended.
 func (s *state) live(l lease) bool { return l.held && l.endMs > s.LeaseTimeMs }
 
 // needsTime tells whether time must go on because something runs on it.
-func (s *state) needsTime() bool { return s.liveLeases > 0 || s.sessions.rows.Len() > 0 }
+func (s *state) needsTime() bool {
+	return s.liveLeases > 0 || s.sessions.rows.Len() > 0 || s.readiness.delays.Len() > 0
+}
 
 // show gives a lease row its public form: its end on the cluster's clock.
 func (s *state) show(processID string, l lease) *registry.ProcessLease {

@@ -187,6 +187,42 @@ func ValidateTTL(ttlMs uint64) error {
 	return nil
 }
 
+// ValidateClaimNext checks what claim-next is asked for. Spec A25.
+func ValidateClaimNext(r ClaimNextRequest) error {
+	if err := ValidateOwner("owner", r.Owner); err != nil {
+		return err
+	}
+	if err := ValidateTTL(r.TTLMs); err != nil {
+		return err
+	}
+	switch {
+	case r.TTLMs == 0:
+		return invalid("ttl_ms", "ttl_ms is 0: a lease that is over at birth leaves the process to the next one who asks; give at least 1")
+	case r.Limit < 1:
+		return invalid("limit", "limit is %d: ask for at least 1 process", r.Limit)
+	case r.Limit > MaxClaims:
+		return overLimit("limit", MaxClaims, uint64(r.Limit))
+	case r.WaitMs > MaxClaimWaitMs:
+		return overLimit("wait_ms", MaxClaimWaitMs, r.WaitMs)
+	case len(r.Kinds) > MaxClaimKinds:
+		return tooLarge("kinds", "kinds", MaxClaimKinds, len(r.Kinds))
+	}
+	for i, kind := range r.Kinds {
+		if err := ValidateString(fmt.Sprintf("kinds[%d]", i), kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ValidateRetryAfter checks a delay in milliseconds: at most MaxRetryAfterMs.
+func ValidateRetryAfter(retryAfterMs uint64) error {
+	if retryAfterMs > MaxRetryAfterMs {
+		return overLimit("retry_after_ms", MaxRetryAfterMs, retryAfterMs)
+	}
+	return nil
+}
+
 // ValidateFence checks the form of a fence; nil is none. Whether it is current
 // is for the state machine to say. Spec A2.
 func ValidateFence(f *Fence) error {

@@ -25,6 +25,7 @@ type Backend interface {
 	registry.Registry
 	registry.Admin
 	registry.Fences
+	registry.Queue
 	registry.Sessions
 	// Leader names the leader, or returns empty texts when none is known. self
 	// tells that it is this node. It does not wait.

@@ -38,6 +38,7 @@ var (
 	aDescriptor   = wiretest.Full[registry.ProcessHandleDescriptor](13)
 	anOwner       = wiretest.Full[registry.LeaseOwnerIdentity](14)
 	aLease        = wiretest.Full[registry.ProcessLease](15)
+	aClaimNext    = wiretest.Full[registry.ClaimNextRequest](17)
 	aCompletion   = wiretest.Full[registry.ProcessLeaseCompletion](16)
 )
 
@@ -71,6 +72,16 @@ var callRows = []callRow{
 	}},
 	{"CloseSession", []any{"s"}, nil, func(ctx context.Context, to *callTo) (any, error) {
 		_, err := to.registry().CloseSession(ctx, &pb.CloseSessionRequest{SessionId: "s"})
+		return nil, err
+	}},
+	{"ClaimNext", []any{aClaimNext}, answerOf[[]registry.ClaimedProcess](), func(ctx context.Context, to *callTo) (any, error) {
+		m := wire.ClaimNextRequestToPB(aClaimNext)
+		m.Session = wire.SessionToPB(to.stamp)
+		answer, err := to.registry().ClaimNext(ctx, m)
+		return read(answer, err, wire.ClaimedFromPB)
+	}},
+	{"ReleaseForRetry", []any{aCompletion, uint64(7)}, nil, func(ctx context.Context, to *callTo) (any, error) {
+		_, err := to.registry().ReleaseForRetry(ctx, &pb.ReleaseForRetryRequest{Completion: wire.CompletionToPB(aCompletion), RetryAfterMs: 7})
 		return nil, err
 	}},
 	{"SettleWrite", []any{*aStamp}, answerOf[registry.WriteOutcome](), func(ctx context.Context, to *callTo) (any, error) {

@@ -94,6 +94,14 @@ func (f *fakeBackend) OpenSession(ctx context.Context) (string, error) {
 	return reply[string](f, ctx, "OpenSession")
 }
 
+func (f *fakeBackend) ClaimNext(ctx context.Context, request registry.ClaimNextRequest) ([]registry.ClaimedProcess, error) {
+	return reply[[]registry.ClaimedProcess](f, ctx, "ClaimNext", request)
+}
+
+func (f *fakeBackend) ReleaseForRetry(ctx context.Context, completion registry.ProcessLeaseCompletion, retryAfterMs uint64) error {
+	return done(f, ctx, "ReleaseForRetry", completion, retryAfterMs)
+}
+
 func (f *fakeBackend) SettleWrite(ctx context.Context, stamp registry.SessionStamp) (registry.WriteOutcome, error) {
 	return reply[registry.WriteOutcome](f, ctx, "SettleWrite", stamp)
 }

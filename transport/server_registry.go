@@ -263,6 +263,23 @@ func (s *registryService) CompleteProcessLease(ctx context.Context, in *pb.Compl
 	return &pb.CompleteProcessLeaseResponse{}, s.backend.CompleteProcessLease(ctx, completion)
 }
 
+func (s *registryService) ClaimNext(ctx context.Context, in *pb.ClaimNextRequest) (*pb.ClaimNextResponse, error) {
+	request, err := wire.ClaimNextRequestFromPB(in)
+	if err != nil {
+		return nil, err
+	}
+	claimed, err := s.backend.ClaimNext(ctx, request)
+	return wire.ClaimedToPB(claimed), err
+}
+
+func (s *registryService) ReleaseForRetry(ctx context.Context, in *pb.ReleaseForRetryRequest) (*pb.ReleaseForRetryResponse, error) {
+	completion, err := wire.CompletionFromPB(in.GetCompletion())
+	if err != nil {
+		return nil, err
+	}
+	return &pb.ReleaseForRetryResponse{}, s.backend.ReleaseForRetry(ctx, completion, in.GetRetryAfterMs())
+}
+
 func (s *registryService) CheckFence(ctx context.Context, in *pb.CheckFenceRequest) (*pb.CheckFenceResponse, error) {
 	status, err := s.backend.CheckFence(ctx, in.GetProcessId(), in.GetFencingToken())
 	return &pb.CheckFenceResponse{Status: wire.FenceStatusToPB(status)}, err

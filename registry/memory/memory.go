@@ -47,7 +47,12 @@ type log struct {
 	machine *fsm.Machine
 	nowMs   func() uint64
 	index   uint64
+	waiting decide.Waiting
 }
+
+// tick is how often time moves for calls that wait, as the ticks of a leader
+// move it.
+const tick = time.Second
 
 // term is the one term of a log without elections.
 const term = 1
@@ -58,7 +63,24 @@ func (l *log) append(c fsm.Command) (fsm.EntryResult, error) {
 	if err != nil {
 		return fsm.EntryResult{}, err
 	}
-	return l.machine.Apply(l.index, term, data)
+	result, err := l.machine.Apply(l.index, term, data)
+	l.waiting.Wake(result.Ready)
+	return result, err
+}
+
+// AwaitReady implements decide.Log. While a call waits, time goes on.
+func (l *log) AwaitReady(ctx context.Context, kinds []string, waitMs uint64, done func(fsm.View) bool) error {
+	read := func(read func(fsm.View)) { _ = l.Read(context.Background(), read) }
+	for {
+		step := min(waitMs, uint64(tick.Milliseconds()))
+		ready := false
+		if err := l.waiting.Await(ctx, kinds, step, nil, read, func(v fsm.View) bool { ready = done(v); return ready }); err != nil {
+			return registry.Errorf(registry.CodeNoLeader, registry.Fields{}, "the call ended while it waited for work: %v", err)
+		}
+		if waitMs -= step; ready || waitMs == 0 {
+			return nil
+		}
+	}
 }
 
 // Propose implements decide.Log.

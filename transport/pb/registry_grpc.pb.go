@@ -53,6 +53,8 @@ const (
 	Registry_GetProcessLease_FullMethodName           = "/holdfast.v1.Registry/GetProcessLease"
 	Registry_CompleteProcessLease_FullMethodName      = "/holdfast.v1.Registry/CompleteProcessLease"
 	Registry_CheckFence_FullMethodName                = "/holdfast.v1.Registry/CheckFence"
+	Registry_ClaimNext_FullMethodName                 = "/holdfast.v1.Registry/ClaimNext"
+	Registry_ReleaseForRetry_FullMethodName           = "/holdfast.v1.Registry/ReleaseForRetry"
 	Registry_PruneTerminalProcesses_FullMethodName    = "/holdfast.v1.Registry/PruneTerminalProcesses"
 )
 
@@ -172,6 +174,13 @@ type RegistryClient interface {
 	// the current lease of the process. Always linearizable, not one of the 31. Errors:
 	// InvalidArgument, NotFound.
 	CheckFence(ctx context.Context, in *CheckFenceRequest, opts ...grpc.CallOption) (*CheckFenceResponse, error)
+	// ClaimNext leases the oldest processes that are ready, each with a fencing token of
+	// its own, in one atomic step, and may wait for some. Not one of the 31. Errors:
+	// InvalidArgument, TooLarge.
+	ClaimNext(ctx context.Context, in *ClaimNextRequest, opts ...grpc.CallOption) (*ClaimNextResponse, error)
+	// ReleaseForRetry releases a lease and keeps ClaimNext from handing the process out for
+	// a while. Not one of the 31. Errors: InvalidArgument.
+	ReleaseForRetry(ctx context.Context, in *ReleaseForRetryRequest, opts ...grpc.CallOption) (*ReleaseForRetryResponse, error)
 	// PruneTerminalProcesses deletes every terminal process last updated before the
 	// cutoff, with its events, acknowledgements, grants and lease. Atomic per
 	// process: a repeat goes on where it stopped.
@@ -526,6 +535,26 @@ func (c *registryClient) CheckFence(ctx context.Context, in *CheckFenceRequest, 
 	return out, nil
 }
 
+func (c *registryClient) ClaimNext(ctx context.Context, in *ClaimNextRequest, opts ...grpc.CallOption) (*ClaimNextResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ClaimNextResponse)
+	err := c.cc.Invoke(ctx, Registry_ClaimNext_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryClient) ReleaseForRetry(ctx context.Context, in *ReleaseForRetryRequest, opts ...grpc.CallOption) (*ReleaseForRetryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReleaseForRetryResponse)
+	err := c.cc.Invoke(ctx, Registry_ReleaseForRetry_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *registryClient) PruneTerminalProcesses(ctx context.Context, in *PruneTerminalProcessesRequest, opts ...grpc.CallOption) (*PruneTerminalProcessesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PruneTerminalProcessesResponse)
@@ -652,6 +681,13 @@ type RegistryServer interface {
 	// the current lease of the process. Always linearizable, not one of the 31. Errors:
 	// InvalidArgument, NotFound.
 	CheckFence(context.Context, *CheckFenceRequest) (*CheckFenceResponse, error)
+	// ClaimNext leases the oldest processes that are ready, each with a fencing token of
+	// its own, in one atomic step, and may wait for some. Not one of the 31. Errors:
+	// InvalidArgument, TooLarge.
+	ClaimNext(context.Context, *ClaimNextRequest) (*ClaimNextResponse, error)
+	// ReleaseForRetry releases a lease and keeps ClaimNext from handing the process out for
+	// a while. Not one of the 31. Errors: InvalidArgument.
+	ReleaseForRetry(context.Context, *ReleaseForRetryRequest) (*ReleaseForRetryResponse, error)
 	// PruneTerminalProcesses deletes every terminal process last updated before the
 	// cutoff, with its events, acknowledgements, grants and lease. Atomic per
 	// process: a repeat goes on where it stopped.
@@ -767,6 +803,12 @@ func (UnimplementedRegistryServer) CompleteProcessLease(context.Context, *Comple
 }
 func (UnimplementedRegistryServer) CheckFence(context.Context, *CheckFenceRequest) (*CheckFenceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CheckFence not implemented")
+}
+func (UnimplementedRegistryServer) ClaimNext(context.Context, *ClaimNextRequest) (*ClaimNextResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ClaimNext not implemented")
+}
+func (UnimplementedRegistryServer) ReleaseForRetry(context.Context, *ReleaseForRetryRequest) (*ReleaseForRetryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReleaseForRetry not implemented")
 }
 func (UnimplementedRegistryServer) PruneTerminalProcesses(context.Context, *PruneTerminalProcessesRequest) (*PruneTerminalProcessesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PruneTerminalProcesses not implemented")
@@ -1404,6 +1446,42 @@ func _Registry_CheckFence_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Registry_ClaimNext_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ClaimNextRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServer).ClaimNext(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Registry_ClaimNext_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServer).ClaimNext(ctx, req.(*ClaimNextRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Registry_ReleaseForRetry_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReleaseForRetryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServer).ReleaseForRetry(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Registry_ReleaseForRetry_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServer).ReleaseForRetry(ctx, req.(*ReleaseForRetryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Registry_PruneTerminalProcesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PruneTerminalProcessesRequest)
 	if err := dec(in); err != nil {
@@ -1564,6 +1642,14 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CheckFence",
 			Handler:    _Registry_CheckFence_Handler,
+		},
+		{
+			MethodName: "ClaimNext",
+			Handler:    _Registry_ClaimNext_Handler,
+		},
+		{
+			MethodName: "ReleaseForRetry",
+			Handler:    _Registry_ReleaseForRetry_Handler,
 		},
 		{
 			MethodName: "PruneTerminalProcesses",
