@@ -50,6 +50,9 @@ const (
 	frameEnd      byte = 255
 )
 
+// frames are the types that may come before the end frame.
+var frames = []byte{frameCounters, frameMember, frameProcess, frameEvent, frameGrant, frameAcks, frameEpoch, frameSession, frameAnswer}
+
 const (
 	frameHeaderBytes = 5
 	endFrameBytes    = 12

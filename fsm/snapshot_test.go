@@ -92,6 +92,10 @@ func write(t testing.TB, s *Snapshot) []byte {
 	if err := s.Write(&file); err != nil {
 		t.Fatal(err)
 	}
+	// A node starts from no snapshot that does not pass this.
+	if err := VerifySnapshot(bytes.NewReader(file.Bytes())); err != nil {
+		t.Fatalf("a snapshot that was just written: %v", err)
+	}
 	return file.Bytes()
 }
 

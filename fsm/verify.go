@@ -3,6 +3,7 @@ package fsm
 import (
 	"fmt"
 	"io"
+	"slices"
 )
 
 // VerifySnapshot reads a snapshot to its end and checks what tells whether it
@@ -13,11 +14,9 @@ import (
 func VerifySnapshot(r io.Reader) error {
 	var f frameReader
 	return f.readAll(r, func(frame byte, _ []byte) error {
-		switch frame {
-		case frameCounters, frameMember, frameProcess, frameEvent, frameGrant, frameAcks:
-			return nil
-		default:
+		if !slices.Contains(frames, frame) {
 			return fmt.Errorf("unknown frame type %d", frame)
 		}
+		return nil
 	})
 }
