@@ -147,7 +147,7 @@ func TestFormatNumbersNeverChange(t *testing.T) {
 		"flags":               {[]int{flagSession, flagLife, flagFence, knownFlags}, []int{1, 2, 4, 7}},
 		"snapshot magic":      {snapshotMagic, "HFSNAP"},
 		"snapshot version":    {snapshotVersion, 1},
-		"snapshot frames":     {append(slices.Clone(frames), frameEnd), []byte{1, 2, 3, 4, 5, 6, 8, 16, 17, 255}},
+		"snapshot frames":     {append(slices.Clone(frames), frameEnd), []byte{1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 255}},
 		"page token format":   {pageTokenFormat, 1},
 		"page token lists":    {[]byte{listProcesses, listEvents, listRecentEvents, listWakeEvents, listHandleGrants, listLiveHandleGrants, listProcessGrants}, []byte{1, 2, 3, 4, 5, 6, 7}},
 		"lease advance in ms": {maxLeaseAdvanceMs, 2000},

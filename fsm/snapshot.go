@@ -51,7 +51,7 @@ const (
 )
 
 // frames are the types that may come before the end frame.
-var frames = []byte{frameCounters, frameMember, frameProcess, frameEvent, frameGrant, frameAcks, frameEpoch, frameSession, frameAnswer}
+var frames = []byte{frameCounters, frameMember, frameProcess, frameEvent, frameGrant, frameAcks, frameAttempts, frameEpoch, frameSession, frameAnswer}
 
 const (
 	frameHeaderBytes = 5
