@@ -136,11 +136,15 @@ func countPrunable(ctx context.Context, s server, cutoffMs uint64) (matches int,
 	return matches, false, nil
 }
 
-// isTerminal tells whether a file is a terminal, or something else without an
-// end that nobody has typed yet. Asking there costs nothing: no answer is no.
+// isTerminal tells whether somebody can be asked on a file: it is a character
+// device, and not the one that programs without anybody get.
 func isTerminal(file *os.File) bool {
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	nobody, err := os.Stat(os.DevNull)
+	return err == nil && !os.SameFile(info, nobody)
 }
 
 // ask writes a question to stderr, since stdout is for the answer, and reads a
