@@ -75,33 +75,47 @@ with --keep, and when the exit code is not 0.
 	}
 	f.bind(cmd, 30*time.Second)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !cmd.Flags().Changed("seed") {
-			f.Seed = rand.Uint64N(1_000_000)
-		}
-		f.Progress = cmd.OutOrStdout()
-		result, err := f.make(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return conclude(cmd.OutOrStdout(), result)
+		return f.with(cmd, func(ctx context.Context) error {
+			result, err := f.make(ctx)
+			if err != nil {
+				return err
+			}
+			return conclude(f.Progress, result)
+		})
 	}
 	return cmd
+}
+
+// with does something with a binary, in a folder of this program alone: another
+// one that builds at the same time must not change it under running nodes.
+func (f *runFlags) with(cmd *cobra.Command, do func(context.Context) error) (err error) {
+	if !cmd.Flags().Changed("seed") {
+		f.Seed = rand.Uint64N(1_000_000)
+	}
+	f.Progress = cmd.OutOrStdout()
+	if err := f.Options.Check(); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "holdfast-jepsen-binary-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if f.Binary, err = process.Build(cmd.Context(), dir); err != nil {
+		return err
+	}
+	return do(cmd.Context())
 }
 
 // make makes a run in its folder, and removes the folder if nobody wants it.
 func (f *runFlags) make(ctx context.Context) (result *run.Result, err error) {
 	options, named := f.Options, f.Dir != ""
-	if err := options.Check(); err != nil {
-		return nil, err
-	}
 	if options.Dir, err = folder(f.Dir); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(f.Progress, "seed %d, %d nodes, %d clients, workload %s, nemeses %s, network %s, folder %s\n",
 		options.Seed, options.Nodes, options.Clients, options.Workload, options.Nemeses, options.Net, options.Dir)
-	if options.Binary, err = process.Build(ctx, os.TempDir()); err != nil {
-		return nil, err
-	}
+	options.Binary = f.Binary
 	if result, err = run.Run(ctx, options); err != nil {
 		return nil, fmt.Errorf("%w\n(the folder is %s)", err, options.Dir)
 	}
@@ -197,11 +211,7 @@ of run.
 	f.bind(cmd, 8*time.Hour)
 	cmd.Flags().DurationVar(&each, "each", 2*time.Minute, "for how long each run lasts")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if !cmd.Flags().Changed("seed") {
-			f.Seed = rand.Uint64N(1_000_000)
-		}
-		f.Progress = cmd.OutOrStdout()
-		return f.soak(cmd.Context(), each)
+		return f.with(cmd, func(ctx context.Context) error { return f.soak(ctx, each) })
 	}
 	return cmd
 }
