@@ -16,7 +16,8 @@ const failpoints = true
 // failpoint kills this process, as a crash does, when the point is armed:
 // HOLDFAST_FAILPOINT arms one from the start; the file that
 // HOLDFAST_FAILPOINT_FILE names arms the one whose name it holds, so that a
-// running node can be armed.
+// running node can be armed. With "hang" and a space before its name a point
+// does not kill: whoever comes there stays as long as it is armed.
 //
 //	snapshot.write.begin         nothing is written of this node's own snapshot
 //	snapshot.write.middle        some of it is written
@@ -29,6 +30,9 @@ const failpoints = true
 //	log.append.before            entries are about to be written to the log
 //	log.append.after             they are written, nobody was told
 func failpoint(name string) {
+	for armedFailpoint() == "hang "+name {
+		time.Sleep(10 * time.Millisecond) // nothing tells that the file has changed
+	}
 	if name != armedFailpoint() {
 		return
 	}
@@ -47,25 +51,32 @@ func armedFailpoint() string {
 }
 
 // testConfig takes what tests of real processes set about a node:
-// HOLDFAST_TEST_WALL_OFFSET is added to the wall clock.
+// HOLDFAST_TEST_WALL_OFFSET is added to the wall clock; so is what the file
+// holds that HOLDFAST_TEST_WALL_OFFSET_FILE names, at every look at the clock.
 func testConfig(c *Config) {
-	text := os.Getenv("HOLDFAST_TEST_WALL_OFFSET")
-	if text == "" {
-		return
+	if text := os.Getenv("HOLDFAST_TEST_WALL_OFFSET"); text != "" {
+		offset, err := time.ParseDuration(text)
+		if err != nil {
+			panic(err)
+		}
+		c.Clock = offsetClock{c.Clock, func() time.Duration { return offset }}
 	}
-	offset, err := time.ParseDuration(text)
-	if err != nil {
-		panic(err)
+	if path := os.Getenv("HOLDFAST_TEST_WALL_OFFSET_FILE"); path != "" {
+		c.Clock = offsetClock{c.Clock, func() time.Duration {
+			// No file, or half of one, means no offset.
+			text, _ := os.ReadFile(path)
+			offset, _ := time.ParseDuration(strings.TrimSpace(string(text)))
+			return offset
+		}}
 	}
-	c.Clock = offsetClock{c.Clock, offset}
 }
 
 // offsetClock is a clock whose wall is wrong.
 type offsetClock struct {
 	Clock
-	offset time.Duration
+	offset func() time.Duration
 }
 
 func (c offsetClock) WallMs() uint64 {
-	return uint64(int64(c.Clock.WallMs()) + c.offset.Milliseconds())
+	return uint64(max(0, int64(c.Clock.WallMs())+c.offset().Milliseconds()))
 }

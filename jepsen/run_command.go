@@ -101,7 +101,7 @@ func (f *runFlags) with(cmd *cobra.Command, do func(context.Context) error) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if f.Binary, err = process.Build(cmd.Context(), dir); err != nil {
+	if f.Binary, err = process.Build(cmd.Context(), dir, f.Tags()...); err != nil {
 		return err
 	}
 	return do(cmd.Context())

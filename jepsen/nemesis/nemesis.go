@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/holdfast-registry/holdfast/jepsen/network"
 	"github.com/holdfast-registry/holdfast/jepsen/process"
+	"github.com/holdfast-registry/holdfast/jepsen/volume"
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
@@ -20,6 +23,53 @@ type World struct {
 	Admin registry.Admin
 	// Dial returns an Admin that asks one node.
 	Dial func(addr string) (Admin, error)
+	// Dir is the folder of the run: see ClockFile and FailpointFile.
+	Dir string
+
+	mu sync.Mutex
+	// volumes are the file systems of nodes that have their own, by id.
+	volumes map[string]*volume.Volume
+	// mayEnd are the nodes that a fault may make end by itself.
+	mayEnd map[string]bool
+}
+
+// Failpoints is the build tag of nodes whose clock and disk can be tampered
+// with.
+const Failpoints = "failpoints"
+
+// ClockFile is the file that holds how wrong the wall clock of a node is, in
+// nodes that were built with Failpoints.
+func ClockFile(dir, id string) string { return filepath.Join(dir, id+".clock") }
+
+// FailpointFile is the file that arms failpoints of a node.
+func FailpointFile(dir, id string) string { return filepath.Join(dir, id+".failpoint") }
+
+// Env is what nodes that were built with Failpoints find in their environment.
+func Env(dir, id string) []string {
+	return []string{"HOLDFAST_TEST_WALL_OFFSET_FILE=" + ClockFile(dir, id), "HOLDFAST_FAILPOINT_FILE=" + FailpointFile(dir, id)}
+}
+
+// expectEnd says that a node may end by itself until the next recovery.
+func (w *World) expectEnd(id string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mayEnd == nil {
+		w.mayEnd = make(map[string]bool)
+	}
+	w.mayEnd[id] = true
+}
+
+// Recovered says that the cluster serves again: no node may end from now on.
+func (w *World) Recovered() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mayEnd = nil
+}
+
+func (w *World) endWasExpected(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mayEnd[id]
 }
 
 // Admin is an Admin that is closed after use.
@@ -46,9 +96,13 @@ type Nemesis struct {
 	Name, Help string
 	// Flags are flags of the nodes that it needs.
 	Flags []string
+	// Volumes says that every node needs a small file system of its own.
+	Volumes bool
+	// Tags are build tags of the nodes that it needs.
+	Tags []string
 	// Alone says that its faults wait for nodes, and do not go with others.
 	Alone bool
-	// Cannot says why it cannot be used on a network; it may be nil.
+	// Cannot says why it cannot be used here, on a network; it may be nil.
 	Cannot func(network.Network) string
 	// Draw draws a fault. leader is the node that leads.
 	Draw func(w *World, random *rand.Rand, leader *process.Node) Fault
@@ -67,6 +121,10 @@ func All() []Nemesis {
 			Name: "snapshot", Help: "snapshots all the time, and little log behind them", Draw: drawSnapshots,
 			Flags: []string{"--snapshot-entries", "64", "--snapshot-interval", "200ms", "--trailing-logs", "16"},
 		},
+		{Name: "clock", Help: "wall clocks that jump by up to a day or strobe, while leadership moves", Draw: drawClock, Tags: []string{Failpoints}},
+		{Name: "stall", Help: "the disk of a node, or of all, hangs in an append to the log", Draw: drawStall, Tags: []string{Failpoints}},
+		{Name: "disk", Help: "the file system of a node, a majority or all is full; emptied, and the nodes started again", Draw: drawDisk, Volumes: true, Cannot: func(network.Network) string { return volume.Cannot() }},
+		{Name: "corrupt", Help: "bytes flipped or cut off in the log or a snapshot of one node that is down", Draw: drawCorrupt, Alone: true},
 		{Name: "membership", Help: "a node removed for good, and another one joined under a new id", Draw: drawMembership, Alone: true},
 	}
 }
@@ -110,7 +168,9 @@ func (w *World) Heal() (exits []string, err error) {
 	}
 	for _, n := range w.Cluster.Nodes() {
 		if ended, how := n.Exited(); ended {
-			exits = append(exits, fmt.Sprintf("%s ended by itself: %v; its log: %s", n.ID, how, n.LogPath()))
+			if !w.endWasExpected(n.ID) {
+				exits = append(exits, fmt.Sprintf("%s ended by itself: %v; its log: %s", n.ID, how, n.LogPath()))
+			}
 			if err := n.AwaitCrash(context.Background()); err != nil {
 				return exits, err
 			}
@@ -128,7 +188,7 @@ func (w *World) Heal() (exits []string, err error) {
 
 // between draws a time.
 func between(random *rand.Rand, least, most time.Duration) time.Duration {
-	return least + time.Duration(random.Int64N(int64(most-least)))
+	return (least + time.Duration(random.Int64N(int64(most-least)))).Truncate(time.Millisecond)
 }
 
 // pass lets time go by: how long something lasts is part of the fault.

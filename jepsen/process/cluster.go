@@ -39,8 +39,8 @@ type Options struct {
 	// otherwise that of loopback, and the words in front of its command that
 	// bring it to where it has this address.
 	Place func(id string) (ip string, enter []string, err error)
-	// DataDir, when set, returns the data folder of a node. It must exist.
-	DataDir func(id string) string
+	// Volume, when set, prepares the data folder of a node, which is empty.
+	Volume func(id, dir string) error
 }
 
 // Cluster is a set of nodes that know each other. Nodes are counted from 0.
@@ -92,8 +92,10 @@ func (c *Cluster) newNode(addr, httpAddr string) (n *Node, err error) {
 		ID: id, Bind: addr, HTTPAddr: httpAddr, DataDir: filepath.Join(c.dir, id),
 		binary: o.Binary, logPath: filepath.Join(c.dir, id+".log"), stderr: o.Stderr,
 	}
-	if o.DataDir != nil {
-		n.DataDir = o.DataDir(id)
+	if o.Volume != nil {
+		if err := o.Volume(id, n.DataDir); err != nil {
+			return nil, err
+		}
 	}
 	if o.Env != nil {
 		n.env = o.Env(id)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,6 +56,19 @@ type setup struct {
 	network  network.Network
 	// skipped says which nemeses cannot be used here, and why.
 	skipped []string
+}
+
+// Tags are the build tags that the nodes of a run need.
+func (o Options) Tags() (tags []string) {
+	chosen, _ := nemesis.ByNames(o.Nemeses) // Check tells about errors
+	for _, n := range chosen {
+		for _, tag := range n.Tags {
+			if !slices.Contains(tags, tag) {
+				tags = append(tags, tag)
+			}
+		}
+	}
+	return tags
 }
 
 // Check tells why a run with these options cannot be made here.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/holdfast-registry/holdfast/jepsen/nemesis"
 	"github.com/holdfast-registry/holdfast/jepsen/network"
 	"github.com/holdfast-registry/holdfast/jepsen/process"
+	"github.com/holdfast-registry/holdfast/jepsen/volume"
 	"github.com/holdfast-registry/holdfast/jepsen/workload"
 )
 
@@ -61,10 +63,13 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 	}
 	r := &run{setup: s, random: rand.New(rand.NewPCG(options.Seed, 0)), began: time.Now()}
 	defer func() { err = errors.Join(err, r.network.Close()) }()
+	if err := volume.CleanUp(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.takeDown()) }()
 	if err := r.build(); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, r.cluster.Close(), r.admin.Close()) }()
 	if r.recorder, err = history.NewRecorder(filepath.Join(options.Dir, history.File)); err != nil {
 		return nil, err
 	}
@@ -76,12 +81,31 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 	return Judge(options.Dir, config, h)
 }
 
+// takeDown ends what build has made, as far as it came.
+func (r *run) takeDown() (err error) {
+	if r.cluster != nil {
+		err = r.cluster.Close()
+	}
+	if r.admin != nil {
+		err = errors.Join(err, r.admin.Close())
+	}
+	if r.world != nil {
+		err = errors.Join(err, r.world.CloseVolumes())
+	}
+	return err
+}
+
 // build makes the cluster and what asks it.
 func (r *run) build() (err error) {
 	options := process.Options{Binary: r.Binary, Dir: r.Dir, Nodes: r.Nodes}
 	for _, n := range r.nemeses {
 		options.Args = append(options.Args, n.Flags...)
 	}
+	r.world = &nemesis.World{Network: r.network, Dir: r.Dir}
+	if slices.ContainsFunc(r.nemeses, func(n nemesis.Nemesis) bool { return n.Volumes }) {
+		options.Volume = r.world.AddVolume
+	}
+	options.Env = func(id string) []string { return nemesis.Env(r.Dir, id) }
 	if proxy, ok := r.network.(*network.Proxy); ok {
 		options.Front = proxy.Front
 	}
@@ -92,10 +116,10 @@ func (r *run) build() (err error) {
 		return client.Dial(addrs, client.WithAttemptTimeout(2*time.Second), client.WithRetryTimeout(4*time.Second))
 	}
 	if r.admin, err = dial(r.cluster.Addrs()...); err != nil {
-		return errors.Join(err, r.cluster.Close())
+		return err
 	}
-	r.world = &nemesis.World{Cluster: r.cluster, Network: r.network, Admin: r.admin,
-		Dial: func(addr string) (nemesis.Admin, error) { return dial(addr) }}
+	r.world.Cluster, r.world.Admin = r.cluster, r.admin
+	r.world.Dial = func(addr string) (nemesis.Admin, error) { return dial(addr) }
 	return nil
 }
 
@@ -135,7 +159,12 @@ func (r *run) underLoad(ctx context.Context) error {
 	defer stop()
 	var clients []*workload.Client
 	for i := range r.Clients {
-		c, err := client.Dial(r.cluster.Addrs(), client.WithAttemptTimeout(time.Second), client.WithRetryTimeout(2*time.Second))
+		options := []client.Option{client.WithAttemptTimeout(time.Second), client.WithRetryTimeout(2 * time.Second)}
+		if i%2 == 1 {
+			// A session leaves few outcomes unknown.
+			options = append(options, client.WithoutSessions())
+		}
+		c, err := client.Dial(r.cluster.Addrs(), options...)
 		if err != nil {
 			return err
 		}

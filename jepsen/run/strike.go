@@ -68,6 +68,7 @@ func (r *run) round(ctx context.Context, b *bag) error {
 		r.recorder.Note("fault %d: %v", number, err)
 		return nil
 	}
+	r.world.Recovered()
 	mark(history.Recovered)
 	ok, refused, unknown := r.recorder.Counts()
 	fmt.Fprintf(r.Progress, "%6.1fs  fault %d: %s; %v, back after %v; ops: %d ok, %d refused, %d unknown\n", began.Seconds(), number, detail,
