@@ -231,6 +231,21 @@ var countedLimitChecks = []Check{
 		},
 	},
 	{
+		Name:  "a page ends after 10,000 rows that were looked at, even if it is empty",
+		Why:   "spec A15: only a missing page token ends the list",
+		Needs: NeedsCheapWrites,
+		check: func(s *scene) {
+			s.many(10_000, func(i int) error {
+				return failure(s.RegisterProcess(s.ctx, declaring(s.id(fmt.Sprintf("a %d", i)))))
+			})
+			last := s.marked("z")
+			page, err := s.ListProcesses(s.ctx, s.mine(""), registry.PageRequest{Size: 1})
+			s.done(err)
+			s.holds(len(page.Items) == 0 && page.NextToken != "", "the first page has %d rows and the token %q", len(page.Items), page.NextToken)
+			s.same("the whole list", idsOf(s.list(s.mine(""))), []string{last})
+		},
+	},
+	{
 		Name:  "a process has up to 100,000 events, and can still end",
 		Why:   "spec A16: the four terminal types exempt",
 		Needs: NeedsCheapWrites,

@@ -111,6 +111,13 @@ var schemaChecks = []Check{
 		},
 	},
 	{
+		Name: "formats are annotations, and unknown words too",
+		Why:  "spec A11: JSON Schema 2020-12",
+		check: func(s *scene) {
+			fits(s, `{"format":"email","x-hint":"any"}`, []string{`"not one"`, `1`}, nil)
+		},
+	},
+	{
 		Name: "large integers are compared exactly",
 		Why:  "spec 2.2: free JSON is kept losslessly; A11",
 		check: func(s *scene) {

@@ -2,7 +2,6 @@ package registrytest
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -135,35 +134,4 @@ var stateChecks = []Check{
 func (s *scene) second() string {
 	s.Helper()
 	return s.register(plain(s.id("second"))).ID
-}
-
-// topics are all checks, in the order of the contract.
-var topics = []topic{
-	{"Tier", tierChecks},
-	{"Registration", registrationChecks},
-	{"Hashes and JSON", jsonChecks},
-	{"Forms", formChecks},
-	{"Schemas", schemaChecks},
-	{"Selectors", selectorChecks},
-	{"Events", eventChecks},
-	{"Replay", replayChecks},
-	{"Terminal semantics", terminalChecks},
-	{"Wakes", wakeChecks},
-	{"Acks", ackChecks},
-	{"Handles", handleChecks},
-	{"Transfer", transferChecks},
-	{"Session deletion", sessionDeletionChecks},
-	{"Waits", waitChecks},
-	{"First started", firstStartedChecks},
-	{"Abandon", abandonChecks},
-	{"External ref", externalRefChecks},
-	{"Leases", leaseChecks},
-	{"Reclaim", reclaimChecks},
-	{"Fencing", fencingChecks},
-	{"Questions about fences", fenceChecks},
-	{"Sessions", sessionChecks},
-	{"Lists and pages", listChecks},
-	{"Limits", slices.Concat(limitChecks, countedLimitChecks)},
-	{"State", stateChecks},
-	{"Retention", retentionChecks},
 }
