@@ -1,6 +1,9 @@
 package registrytest_test
 
-import "github.com/holdfast-registry/holdfast/registry"
+import (
+	"github.com/holdfast-registry/holdfast/registry"
+	"github.com/holdfast-registry/holdfast/registry/memory"
+)
 
 // breakage is one way in which a registry can be wrong, and the check that has
 // to find it.
@@ -113,4 +116,8 @@ var breakages = []breakage{
 		func(r registry.Registry) registry.Registry { return &forgetsFencing{Registry: r} }},
 	{"a prune counts no events", "a prune counts rows and events, and a repeat reports zeros",
 		func(r registry.Registry) registry.Registry { return countsNoEvents{r} }},
+	{"stamps of sessions are dropped", "a write that is sent again is done once and answered alike",
+		func(r registry.Registry) registry.Registry { return forgetsStamps{r.(*memory.Registry)} }},
+	{"the newest work is handed out first", "work is handed out in the order in which it was registered",
+		func(r registry.Registry) registry.Registry { return newestFirst{r.(*memory.Registry)} }},
 }

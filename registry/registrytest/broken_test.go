@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/holdfast-registry/holdfast/registry"
+	"github.com/holdfast-registry/holdfast/registry/memory"
 )
 
 // Each of these types breaks one promise and is sound otherwise.
@@ -478,4 +479,18 @@ func (r countsNoEvents) PruneTerminalProcesses(ctx context.Context, cutoff uint6
 	report, err := r.Registry.PruneTerminalProcesses(ctx, cutoff)
 	report.PrunedEvents = 0
 	return report, err
+}
+
+type forgetsStamps struct{ *memory.Registry }
+
+func (r forgetsStamps) AppendEvent(ctx context.Context, id string, q registry.ProcessEventAppendRequest, fence *registry.Fence) (appended, error) {
+	return r.Registry.AppendEvent(registry.WithOptions(ctx, registry.CallOptions{}), id, q, fence)
+}
+
+type newestFirst struct{ *memory.Registry }
+
+func (r newestFirst) ClaimNext(ctx context.Context, q registry.ClaimNextRequest) ([]registry.ClaimedProcess, error) {
+	claimed, err := r.Registry.ClaimNext(ctx, q)
+	slices.Reverse(claimed)
+	return claimed, err
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,10 @@ func TestEveryCheckSaysWhatForAndEverySectionIsChecked(t *testing.T) {
 		}
 	}
 	for section, checked := range sections {
+		// Sections from A24 on are about calls that are none of the 31.
+		if number, err := strconv.Atoi(strings.TrimPrefix(section, "A")); err == nil && number >= 24 {
+			continue
+		}
 		if reason := notOfMethods[section]; !checked && reason == "" {
 			t.Errorf("no check cites section %s", section)
 		} else if checked && reason != "" {

@@ -72,10 +72,11 @@ const (
 	// NeedsCheapWrites checks make ten thousand writes and more: not
 	// Harness.Costly.
 	NeedsCheapWrites Need = "cheap writes"
-	// NeedsSessions checks want a registry.Sessions; NeedsFences ones a
-	// registry.Fences.
+	// NeedsSessions checks want a registry.Sessions, NeedsFences ones a
+	// registry.Fences and NeedsQueue ones a registry.Queue.
 	NeedsSessions Need = "sessions"
 	NeedsFences   Need = "fences"
+	NeedsQueue    Need = "queue"
 )
 
 // offers tells whether a check with this need can run.
@@ -92,6 +93,9 @@ func (h Harness) offers(need Need) bool {
 		return ok
 	case NeedsFences:
 		_, ok := h.Registry.(registry.Fences)
+		return ok
+	case NeedsQueue:
+		_, ok := h.Registry.(registry.Queue)
 		return ok
 	}
 	return true
@@ -149,9 +153,13 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 }
 
 // Judge runs one check on a registry and reports to t. It returns when the check
-// is over, or ends the goroutine by t.Fatalf.
+// is over, or ends the goroutine by t.Fatalf. A harness that does not offer what
+// the check needs fails it.
 func (c Check) Judge(t TB, h Harness) {
 	t.Helper()
+	if !h.offers(c.Needs) {
+		t.Fatalf("the check needs %s, which the harness does not offer", c.Needs)
+	}
 	c.judge(t, h, newCodeLog())
 }
 

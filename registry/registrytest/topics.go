@@ -27,6 +27,7 @@ var topics = []topic{
 	{"Fencing", fencingChecks},
 	{"Questions about fences", fenceChecks},
 	{"Sessions", sessionChecks},
+	{"Queue", queueChecks},
 	{"Lists and pages", listChecks},
 	{"Limits", slices.Concat(limitChecks, countedLimitChecks)},
 	{"State", stateChecks},
