@@ -27,6 +27,10 @@
 // expiry use leases that are expired at birth, and a few short ones that they
 // poll. A backend that can be stopped and started offers Harness.Reopen.
 //
+// Checks that need something which not every backend has say so (Need): the
+// interfaces beside the 31 methods, a clock, a restart, or writes so cheap that
+// ten thousand of them do not matter. They do not run where it is missing.
+//
 // What is expected comes from the contract and is written out in each check.
 // Hashes are computed here by the recipe of the contract, never by the helpers
 // of package registry.
