@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -83,15 +84,18 @@ func TestServeFlags(t *testing.T) {
 }
 
 func TestTakenAddresses(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	base, err := process.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := base + 1
+	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	port := l.Addr().(*net.TCPAddr).Port
 
 	t.Run("dev names the port and the flag", func(t *testing.T) {
-		base := port - 1
 		got := newDesk(t).run("dev", "--nodes", "2", "--base-port", strconv.Itoa(base))
 		if got.code != exitError || !strings.Contains(got.stderr, strconv.Itoa(port)) || !strings.Contains(got.stderr, "--base-port") {
 			t.Errorf("exit code %d, stderr %q", got.code, got.stderr)
