@@ -51,7 +51,7 @@ func (f *runFlags) bind(cmd *cobra.Command, length time.Duration) {
 	flags.StringVar(&f.Workload, "workload", "mixed", "`name` of what the clients do")
 	flags.StringVar(&f.Nemeses, "nemesis", nemesis.Default, "`names` of the nemeses, with commas between them, or none")
 	flags.Uint64Var(&f.Seed, "seed", 0, "`number` that decides faults and calls (default random, and printed)")
-	flags.StringVar(&f.Net, "net", run.NetProxy, "`network` between nodes and clients: proxy")
+	flags.StringVar(&f.Net, "net", run.NetProxy, "`network` between nodes and clients: proxy, or netns (root on Linux; cuts only)")
 	flags.StringVar(&f.Dir, "dir", "", "empty or new `folder` for all that a run leaves behind (default a temporary one)")
 	flags.BoolVar(&f.keep, "keep", false, "keep the folder of a run without violations, and the nodes' data")
 }

@@ -58,8 +58,8 @@ func (r Rule) String() string {
 type Network interface {
 	// Name is how the command line calls it.
 	Name() string
-	// Set gives a link a rule. Errors: ErrCannot for a rule that this network
-	// does not have.
+	// Set gives a link a rule. It fails for one that this network does not have:
+	// see CanDelay.
 	Set(link Link, rule Rule) error
 	// Reset breaks the connections between the two ends, where that is possible.
 	Reset(link Link)

@@ -102,8 +102,12 @@ func prepare(o Options) (s *setup, err error) {
 	switch o.Net {
 	case NetProxy:
 		s.network = network.NewProxy()
+	case NetNS:
+		if s.network, err = network.NewNamespaces(); err != nil {
+			return nil, err
+		}
 	default:
-		return nil, fmt.Errorf("there is no network %q: choose %s", o.Net, NetProxy)
+		return nil, fmt.Errorf("there is no network %q: choose %s or %s", o.Net, NetProxy, NetNS)
 	}
 	for _, n := range chosen {
 		if n.Cannot != nil {

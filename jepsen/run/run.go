@@ -106,8 +106,11 @@ func (r *run) build() (err error) {
 		options.Volume = r.world.AddVolume
 	}
 	options.Env = func(id string) []string { return nemesis.Env(r.Dir, id) }
-	if proxy, ok := r.network.(*network.Proxy); ok {
-		options.Front = proxy.Front
+	switch n := r.network.(type) {
+	case *network.Proxy:
+		options.Front = n.Front
+	case *network.Namespaces:
+		options.Place = n.Place
 	}
 	if r.cluster, err = process.NewCluster(options); err != nil {
 		return err
