@@ -34,6 +34,8 @@ func (s *site) hold(script string, flags ...string) *held {
 	h.holder = exec.Command(binary, append(args, "--", "sh", "-c", script)...)
 	h.holder.Dir, h.holder.Stderr = h.dir, &h.stderr
 	h.holder.Env = append(os.Environ(), "HOLDFAST_ADDRS="+strings.Join(s.cluster.Addrs(), ","))
+	// A command that outlives it has its stderr, and must not hold the test up.
+	h.holder.WaitDelay = time.Second
 	s.check(h.holder.Start())
 	go func() {
 		_ = h.holder.Wait()

@@ -94,11 +94,12 @@ func TestLeaseHold(t *testing.T) {
 		began := time.Now()
 		// Neither the shell nor what it waits for ends by SIGTERM. As long as one
 		// of them has the command's stdout, the command has not ended.
-		got := hold(d, "--ttl 300ms", fmt.Sprintf(`trap "" TERM; sleep 300 & echo > %s; wait; sleep 300`, ready))
+		const long = 30 * time.Second
+		got := hold(d, "--ttl 300ms", fmt.Sprintf(`trap "" TERM; sleep %[1]d & echo > %[2]s; wait; sleep %[1]d`, int(long.Seconds()), ready))
 		if err := <-taken; err != nil {
 			t.Fatal(err)
 		}
-		if got.code != exitLost || !strings.Contains(got.stderr, "p") || time.Since(began) > nodetest.Patience {
+		if got.code != exitLost || !strings.Contains(got.stderr, "p") || time.Since(began) > long/2 {
 			t.Errorf("%+v after %v", got, time.Since(began))
 		}
 		lease, err := d.GetProcessLease(t.Context(), "p")
