@@ -83,6 +83,78 @@ func BenchmarkApplyAppend(b *testing.B) {
 	benchmarkApply(b, func(i int) Body { return note(rowID(i), `{"line":"some output of a process"}`, "") })
 }
 
+func BenchmarkApplyAppendWake(b *testing.B) {
+	benchmarkApply(b, func(i int) Body { return waking(rowID(i), `{"line":"some output of a process"}`, "") })
+}
+
+// BenchmarkApplyAck acks sequences one after the other, so that the set becomes
+// as long as it can.
+func BenchmarkApplyAck(b *testing.B) {
+	r := newRig(b)
+	r.fill(1, nil)
+	b.ReportAllocs()
+	for i := uint64(0); b.Loop(); i++ {
+		if i%registry.MaxEventSequence == 0 {
+			row, _ := r.m.state.processes.Get("p000000")
+			fresh := *row
+			fresh.acks = nil
+			r.m.state.put(row, &fresh)
+		}
+		r.m.state.applyAckWake(&AckWake{"p000000", i%registry.MaxEventSequence + 1})
+	}
+}
+
+func BenchmarkApplyGrant(b *testing.B) {
+	benchmarkApply(b, func(i int) Body { return grantTo(scope(fmt.Sprintf("session-%d", i%1000), ""), rowID(i), "label") })
+}
+
+// BenchmarkDeleteSession deletes the largest session that there can be.
+func BenchmarkDeleteSession(b *testing.B) {
+	r := newRig(b)
+	r.fill(registry.MaxGrantsPerSession, nil)
+	target := scope("s", "")
+	for b.Loop() {
+		b.StopTimer()
+		for i := range registry.MaxGrantsPerSession {
+			r.m.state.grants.put(&grant{scope: target, processID: rowID(i)})
+			row, _ := r.m.state.processes.Get(rowID(i))
+			targeted := *row
+			targeted.record.WakeTarget = &target
+			r.m.state.put(row, &targeted)
+		}
+		b.StartTimer()
+		if result := r.m.state.applyDeleteSessionProcessState(&DeleteSessionProcessState{SessionID: "s"}); result.DeletedSession.RevokedHandleCount != registry.MaxGrantsPerSession {
+			b.Fatal(result.DeletedSession.RevokedHandleCount)
+		}
+	}
+}
+
+// BenchmarkPruneStep takes the largest step, of a thousand rows with 19 events
+// and a grant each, out of 100,000.
+func BenchmarkPruneStep(b *testing.B) {
+	var r *rig
+	left := 0
+	for b.Loop() {
+		if left == 0 {
+			b.StopTimer()
+			r = newRig(b)
+			r.stamp = 1 << 20
+			r.do(&Tick{})
+			r.fillEnded(100_000, func(int) int { return 19 })
+			for i := range 100_000 {
+				r.m.state.grants.put(&grant{scope: scope(fmt.Sprintf("s%d", i%100), ""), processID: fmt.Sprintf("p%06d", i)})
+			}
+			r.m.Snapshot() // the tables are shared, as they are for a while after one
+			left = 100
+			b.StartTimer()
+		}
+		left--
+		if step := r.m.state.applyPruneTerminalProcesses(&PruneTerminalProcesses{CutoffMs: ^uint64(0)}).Pruned; step.Processes != maxPrunedProcesses {
+			b.Fatal(step)
+		}
+	}
+}
+
 func BenchmarkApplyRenew(b *testing.B) {
 	// Refused renewals would be cheaper: the lease is claimed in the same entry.
 	benchmarkApply(b, func(i int) Body {
