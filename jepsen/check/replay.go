@@ -41,6 +41,9 @@ type replay struct {
 	mismatch []Violation
 	filled   int
 	most     int
+	// rows are the fingerprints of rows of several worlds, made with seed.
+	rows map[*model.Process]uint64
+	seed maphash.Seed
 }
 
 // checkModel replays a history.
@@ -104,7 +107,7 @@ func (r *replay) step(revision uint64) (undecided string) {
 		r.mismatch = r.explain(revision, group, refuted)
 		return ""
 	}
-	r.worlds = merge(next, r.view.Ops)
+	r.worlds = r.merge(next)
 	r.most = max(r.most, len(r.worlds))
 	if len(r.worlds) > maxWorlds {
 		return fmt.Sprintf("more than %d ways in which the first %d revisions may have come about", maxWorlds, revision)
@@ -252,16 +255,22 @@ func (r *replay) explain(revision uint64, group []*history.Op, refuted []Violati
 	return []Violation{violation}
 }
 
-// merge leaves one of the worlds that nothing can tell apart.
-func merge(worlds []*world, ops []*history.Op) []*world {
+// merge leaves one of the worlds that nothing can tell apart. Rows do not change
+// once a step is over, so what is known of them is kept while there is more
+// than one world.
+func (r *replay) merge(worlds []*world) []*world {
 	if len(worlds) < 2 {
+		r.rows = nil
 		return worlds
 	}
-	seed, rows, seen := maphash.MakeSeed(), make(map[*model.Process]uint64), make(map[uint64]bool)
+	if r.rows == nil {
+		r.seed, r.rows = maphash.MakeSeed(), make(map[*model.Process]uint64)
+	}
+	seen := make(map[uint64]bool)
 	return slices.DeleteFunc(worlds, func(w *world) bool {
-		mark := w.fingerprint(seed, rows, ops)
+		mark := w.fingerprint(r.seed, r.rows, r.view.Ops)
 		if w.lastUnknown != nil {
-			mark ^= maphash.Comparable(seed, w.lastUnknown.Index<<1|1)
+			mark ^= maphash.Comparable(r.seed, w.lastUnknown.Index<<1|1)
 		}
 		again := seen[mark]
 		seen[mark] = true

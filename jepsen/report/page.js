@@ -36,8 +36,8 @@ function chart(title, height) {
 function seconds(t) { return (t / 1000).toFixed(2) + " s"; }
 function hue(text) {
   let h = 0;
-  for (const c of text) h = (h * 31 + c.charCodeAt(0)) % 360;
-  return h;
+  for (const c of text) h = (h * 31 + c.charCodeAt(0)) % 65536;
+  return (h * 137.5) % 360; // names that follow each other get colours far apart
 }
 
 // rows draws spans, one row for each name.
@@ -82,8 +82,15 @@ rows("leader, as answers named it", picture.leaders || [], (svg, s, y, h) => {
   }
   for (const p of picture.points || []) add(svg, "circle", { cx: x(p.t), cy: y(p.d), r: 1.6, class: p.o }, `${seconds(p.t)}, ${p.d.toFixed(1)} ms\n${p.l}`);
   for (const key of ["p50", "p99"]) {
-    const line = (picture.buckets || []).filter((b) => b.ok > 0).map((b) => `${x(b.at + 125).toFixed(1)},${y(b[key]).toFixed(1)}`).join(" ");
-    add(svg, "polyline", { points: line, class: "curve " + key });
+    // A line ends where nothing was answered.
+    let line = [];
+    for (const b of [...(picture.buckets || []), { ok: 0 }]) {
+      if (b.ok > 0) line.push(`${x(b.at + 125).toFixed(1)},${y(b[key]).toFixed(1)}`);
+      else if (line.length > 0) {
+        add(svg, "polyline", { points: line.join(" "), class: "curve " + key });
+        line = [];
+      }
+    }
   }
 }
 rows("holders of leases, by process", picture.leases || [], (svg, s, y, h) => {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -112,13 +113,13 @@ func leaderSpans(h *history.History) (spans []span) {
 	return spans
 }
 
-// leaseSpans shows each lease from the call that got it to the last answer that
-// showed it.
+// leaseSpans shows each lease from the call that got it to the last claim or
+// renewal that was answered with it. A read shows leases that have long ended.
 func leaseSpans(h *history.History) (spans []span) {
 	byToken := make(map[string]int)
 	for _, o := range returned(h) {
 		l := o.Answer.Lease
-		if l == nil || len(spans) >= maxLeases {
+		if _, reads := o.Call.(model.GetProcessLease); l == nil || reads || len(spans) >= maxLeases {
 			continue
 		}
 		i, known := byToken[l.LeaseToken]
