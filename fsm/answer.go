@@ -34,6 +34,7 @@ type storedAnswer struct {
 	Deleted    *storedDeletedSession
 	Pruned     *storedPruneStep
 	Claims     []storedClaim
+	Batch      []storedAnswer
 }
 
 // storedPruneStep has the fields of PruneStep, and is converted from and to it.
@@ -136,9 +137,21 @@ func cutText(text string, limit int) string {
 	return text[:limit]
 }
 
-// encodeAnswer encodes the answer that a command had on a state.
-func encodeAnswer(kind Kind, result *Result, s *state) []byte {
-	stored := storedAnswer{Kind: uint16(kind), Revision: s.Revision, ClockMs: s.ClockMs, LeaseTimeMs: s.LeaseTimeMs, Busy: result.Busy, Settled: result.Settled}
+// encodeAnswer encodes the answer that a command had.
+func encodeAnswer(c Command, result *Result) []byte {
+	data, err := appendMsgpack(nil, storeAnswer(c, result))
+	if err != nil {
+		// Every field has a type that the codec knows.
+		panic(fmt.Sprintf("encode an answer: %v", err))
+	}
+	return data
+}
+
+func storeAnswer(c Command, result *Result) storedAnswer {
+	at := result.Answered
+	stored := storedAnswer{
+		Kind: uint16(c.Body.Kind()), Revision: at.Revision, ClockMs: at.ClockMs, LeaseTimeMs: at.LeaseTimeMs, Busy: result.Busy, Settled: result.Settled,
+	}
 	stored.Refusal = mapOptional(result.Refusal, func(e registry.Error) storedError { return storeError(&e) })
 	if p := result.Process; p != nil {
 		stored.ProcessID, stored.Life = p.ID, p.Life
@@ -153,12 +166,10 @@ func encodeAnswer(kind Kind, result *Result, s *state) []byte {
 	}
 	stored.Deleted = mapOptional(result.DeletedSession, storeDeletedSession)
 	stored.Pruned = (*storedPruneStep)(result.Pruned)
-	data, err := appendMsgpack(nil, stored)
-	if err != nil {
-		// Every field has a type that the codec knows.
-		panic(fmt.Sprintf("encode an answer: %v", err))
+	for i := range result.Batch {
+		stored.Batch = append(stored.Batch, storeAnswer(c.Body.(*Batch).commands[i], &result.Batch[i]))
 	}
-	return data
+	return stored
 }
 
 func storeLeaseAnswer(l registry.ProcessLease) storedLeaseAnswer {
@@ -182,6 +193,11 @@ func decodeAnswer(data []byte) (stored storedAnswer, result Result, err error) {
 	if err := decodeMsgpack(data, &stored); err != nil {
 		return stored, result, err
 	}
+	result, err = stored.load()
+	return stored, result, err
+}
+
+func (stored storedAnswer) load() (result Result, err error) {
 	result = Result{Busy: stored.Busy, Settled: stored.Settled, Answered: Answered{
 		Again: true, Revision: stored.Revision, ClockMs: stored.ClockMs, LeaseTimeMs: stored.LeaseTimeMs,
 	}}
@@ -192,11 +208,18 @@ func decodeAnswer(data []byte) (stored storedAnswer, result Result, err error) {
 	result.Pruned = (*PruneStep)(stored.Pruned)
 	for _, claim := range stored.Claims {
 		if _, err := claim.Lease.load(); err != nil {
-			return stored, result, err
+			return result, err
 		}
 	}
+	for _, operation := range stored.Batch {
+		one, err := operation.load()
+		if err != nil {
+			return result, err
+		}
+		result.Batch = append(result.Batch, one)
+	}
 	result.Lease, err = mapFallible(stored.Lease, storedLeaseAnswer.load)
-	return stored, result, err
+	return result, err
 }
 
 // recallClaims returns the processes that claim-next handed out, but for those
@@ -227,9 +250,22 @@ func (s *state) recall(kept keptAnswer, kind Kind) Result {
 		return Result{Refusal: registry.Errorf(registry.CodeInvalidArgument, registry.Fields{Field: "session.sequence", Value: &kept.sequence},
 			"the sequence %d of the session belongs to a write of another sort: number every write anew", kept.sequence)}
 	}
+	s.lookUp(&stored, &result)
+	return result
+}
+
+// lookUp puts the records and events into an answer that is given again, as
+// they are now.
+func (s *state) lookUp(stored *storedAnswer, result *Result) {
 	result.Claims = s.recallClaims(stored.Claims)
+	for i := range stored.Batch {
+		s.lookUp(&stored.Batch[i], &result.Batch[i])
+		if refusal := result.Batch[i].Refusal; refusal != nil {
+			result.Refusal = refusal
+		}
+	}
 	if stored.Life == 0 {
-		return result
+		return
 	}
 	p, ok := s.processes.Get(stored.ProcessID)
 	if !ok || p.record.Life != stored.Life {
@@ -237,12 +273,11 @@ func (s *state) recall(kept keptAnswer, kind Kind) Result {
 			Code: registry.CodeLifeEnded, Unknown: true, Fields: registry.Fields{ProcessID: stored.ProcessID},
 			Message: fmt.Sprintf("the write was done at revision %d, and process `%s` was pruned since: there is no record to answer with", stored.Revision, stored.ProcessID),
 		}
-		return result
+		return
 	}
 	result.Process = &p.record
 	result.WakeTarget = mapOptional(stored.WakeTarget, storedScope.load)
 	if stored.EventSequence > 0 {
 		result.Event = &p.events[stored.EventSequence-1].ProcessEvent
 	}
-	return result
 }

@@ -34,6 +34,8 @@ type Result struct {
 	Busy  bool
 	// Claims are the processes that claim-next handed out.
 	Claims []Claim
+	// Batch are the results of a batch's operations.
+	Batch []Result
 	// DeletedSession is the report of DeleteSessionProcessState.
 	DeletedSession *registry.ProcessSessionDeleteReport
 	// Pruned is what a step of PruneTerminalProcesses did.
@@ -48,6 +50,11 @@ type Answered struct {
 	Revision    uint64
 	ClockMs     uint64
 	LeaseTimeMs uint64
+}
+
+// answered is the answer's time for what was done just now.
+func (s *state) answered() Answered {
+	return Answered{Revision: s.Revision, ClockMs: s.ClockMs, LeaseTimeMs: s.LeaseTimeMs}
 }
 
 // EntryResult is the answer to a whole entry.
@@ -95,7 +102,7 @@ func (s *state) applyEntry(index, term uint64, data []byte) (EntryResult, error)
 	for i, command := range e.Commands {
 		result.Results[i] = s.apply(command)
 		if !result.Results[i].Again {
-			result.Results[i].Answered = Answered{Revision: s.Revision, ClockMs: s.ClockMs, LeaseTimeMs: s.LeaseTimeMs}
+			result.Results[i].Answered = s.answered()
 		}
 		if command.Body.Kind() == KindCheckpoint {
 			result.Checkpoint = &Snapshot{frozen: s.freeze()}
@@ -182,6 +189,8 @@ func (s *state) applyBody(c Command) Result {
 		return s.applyReleaseForRetry(body)
 	case *ClaimNextLease:
 		return s.applyClaimNextLease(body)
+	case *Batch:
+		return s.applyBatch(body)
 	case *OpenSession:
 		return s.applyOpenSession(body)
 	case *CloseSession:

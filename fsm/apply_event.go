@@ -132,6 +132,9 @@ func (s *state) storeEvent(p *process, e *event, wake *storedMaterialisedWake) R
 	}
 	row, kind := *p, registry.ChangeAppended
 	row.append(e)
+	if s.undo.active {
+		s.undo.note(func() { p.index.drop(e) })
+	}
 	if e.Semantics.Terminal != nil {
 		row.end(e)
 		kind = registry.ChangeEnded
@@ -164,6 +167,9 @@ func (s *state) applyAckWake(c *AckWake) Result {
 		return Result{}
 	}
 	row := *p
+	if s.undo.active && p.index.wakes.Contains(sequence) {
+		s.undo.note(func() { p.index.wakes.Insert(sequence) })
+	}
 	row.ack(sequence)
 	s.changed(&row, registry.ChangeAck, c.Sequence)
 	s.put(p, &row)

@@ -40,6 +40,23 @@ func (x *eventIndex) add(e *event) {
 	x.byType[place].sequences = append(x.byType[place].sequences, uint32(e.Sequence))
 }
 
+// drop takes out the event that was added last.
+func (x *eventIndex) drop(e *event) {
+	if e.ReplayKey != "" {
+		delete(x.byReplayKey, e.ReplayKey)
+	}
+	if place, found := x.findType(e.EventType); found {
+		t := &x.byType[place]
+		if t.sequences = t.sequences[:len(t.sequences)-1]; len(t.sequences) == 0 {
+			x.byType = slices.Delete(x.byType, place, place+1)
+			if len(x.byType) == 0 {
+				x.byType = nil // as in an index that never had an event
+			}
+		}
+	}
+	x.wakes.Delete(uint32(e.Sequence))
+}
+
 func (x *eventIndex) findType(eventType string) (place int, found bool) {
 	return slices.BinarySearchFunc(x.byType, eventType, func(t typeSequences, name string) int { return strings.Compare(t.eventType, name) })
 }

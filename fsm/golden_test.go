@@ -73,6 +73,7 @@ func goldenEntries() []goldenEntry {
 		single("claim-next-lease", NewClaimNextLease(localOwner(), 30_000, []string{"email", "tool"}, []string{"token 1", "token 2"})),
 		single("claim-next-lease-any", NewClaimNextLease(owner("w", "1"), 1, nil, []string{"token"})),
 		single("release-for-retry", &ReleaseForRetry{ProcessID: "p", LeaseToken: "token", RetryAfterMs: 0x0102030405}),
+		single("batch", batchOf(Command{Body: note("p", `{"n":1}`, "")}, Command{Fence: fence, Life: &life, Body: completion("p", success("1"))})),
 		single("open-session", &OpenSession{ID: session.ID}),
 		single("close-session", &CloseSession{ID: session.ID}),
 		{"settle-write", Entry{Term: 3, StampMs: 1_700_000_000_123, Commands: []Command{{Session: session, Body: &SettleWrite{}}}}},

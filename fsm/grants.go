@@ -24,10 +24,12 @@ type grantTable struct {
 	// snapshot. ofSession counts the grants of a session, frames included.
 	byProcess *btree.BTreeG[*grant]
 	ofSession map[string]int
+	undo      *undoLog
 }
 
-func newGrantTable() grantTable {
+func newGrantTable(undo *undoLog) grantTable {
 	return grantTable{
+		undo: undo,
 		byScope: btree.NewBTreeGOptions(func(a, b *grant) bool {
 			if order := compareScopes(a.scope, b.scope); order != 0 {
 				return order < 0
@@ -62,14 +64,27 @@ func (t *grantTable) get(scope registry.SessionScope, processID string) *grant {
 
 // put stores a grant over an earlier one of its scope and process.
 func (t *grantTable) put(g *grant) {
-	if _, replaced := t.byScope.Set(g); !replaced {
+	old, replaced := t.byScope.Set(g)
+	if !replaced {
 		t.ofSession[g.scope.SessionID]++
 	}
 	t.byProcess.Set(g)
+	if t.undo.active {
+		t.undo.note(func() {
+			if replaced {
+				t.put(old)
+			} else {
+				t.remove(g)
+			}
+		})
+	}
 }
 
 // remove takes a grant out that is in the table.
 func (t *grantTable) remove(g *grant) {
+	if t.undo.active {
+		t.undo.note(func() { t.put(g) })
+	}
 	t.byScope.Delete(g)
 	t.byProcess.Delete(g)
 	session := g.scope.SessionID

@@ -53,6 +53,9 @@ func (s *state) wakeTargetsOf(sessionID string) []string {
 func (s *state) put(old, row *process) {
 	s.processes.Set(row.record.ID, row)
 	s.reindex(old, row)
+	if s.undo.active {
+		s.undo.note(func() { s.takeBack(old, row) })
+	}
 }
 
 // remove takes a row out with all that hangs on it, and returns how many

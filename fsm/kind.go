@@ -69,6 +69,9 @@ const (
 	// PruneTerminalProcesses, spec 5.31.
 	KindPruneTerminalProcesses Kind = 80
 
+	// KindBatch is several writes that happen all or not at all, spec A26.
+	KindBatch Kind = 88
+
 	// KindOpenSession opens a client session, spec A9.
 	KindOpenSession Kind = 96
 	// KindCloseSession closes a client session, spec A9.
@@ -140,6 +143,8 @@ func bodyOf(kind Kind, version uint8) Body {
 		return new(ClaimNextLease)
 	case KindReleaseForRetry:
 		return new(ReleaseForRetry)
+	case KindBatch:
+		return new(Batch)
 	case KindOpenSession:
 		return new(OpenSession)
 	case KindCloseSession:

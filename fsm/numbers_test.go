@@ -42,6 +42,7 @@ var kinds = []struct {
 	{68, KindClaimNextLease, 1, &ClaimNextLease{}},
 	{69, KindReleaseForRetry, 1, &ReleaseForRetry{}},
 	{80, KindPruneTerminalProcesses, 1, &PruneTerminalProcesses{}},
+	{88, KindBatch, 1, &Batch{}},
 	{96, KindOpenSession, 1, &OpenSession{}},
 	{97, KindCloseSession, 1, &CloseSession{}},
 	{98, KindSettleWrite, 1, &SettleWrite{}},

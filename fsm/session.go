@@ -202,7 +202,8 @@ func (s *state) checkAnswers(before, next *session) *registry.Error {
 
 // keep stores the answer to a command.
 func (s *state) keep(row *session, c Command, result *Result) {
-	sequence, data := c.Session.Sequence, encodeAnswer(c.Body.Kind(), result, s)
+	result.Answered = s.answered()
+	sequence, data := c.Session.Sequence, encodeAnswer(c, result)
 	i, _ := row.find(sequence)
 	kept := make([]keptAnswer, 0, len(row.answers)+1)
 	kept = append(kept, row.answers[:i]...)

@@ -100,16 +100,20 @@ type state struct {
 	liveLeases int
 	readiness  readyIndex
 
+	// undo is the way back of the batch that is being applied.
+	undo *undoLog
 	// changes are those of the entry that is being applied. They are told of and
 	// forgotten: no part of the state.
 	changes []registry.ProcessChange
 }
 
 func newState() *state {
+	undo := new(undoLog)
 	return &state{
 		processes:   new(btree.Map[string, *process]),
 		members:     new(btree.Map[string, string]),
-		grants:      newGrantTable(),
+		grants:      newGrantTable(undo),
+		undo:        undo,
 		sessions:    newSessions(),
 		nonTerminal: new(btree.Set[string]),
 		readiness:   newReadyIndex(),

@@ -31,6 +31,10 @@ const MaxSelectorsPerEventType = 128
 // four core terminal types may come after MaxEventsPerProcess others.
 const MaxEventSequence = MaxEventsPerProcess + 4
 
+// MaxBatchOperations bounds a batch, whose request is bounded by
+// MaxRequestBytes like any other. Spec A26.
+const MaxBatchOperations = 100
+
 // The bounds of client sessions, spec A9. A session ends after so much lease
 // time without a write, in milliseconds; answers are kept up to a number and to
 // bytes a session, and to bytes in all.
