@@ -15,6 +15,9 @@ type RegisterProcess struct {
 	record registry.ProcessRecord
 }
 
+// Record returns the record as it will be, but for what apply adds.
+func (c *RegisterProcess) Record() (registry.ProcessRecord, error) { return c.Registration.load() }
+
 // NewRegisterProcess makes the command body of a completed registration. hash
 // is its SHA-256.
 func NewRegisterProcess(r registry.ProcessRegistration, hash []byte) *RegisterProcess {
