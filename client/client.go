@@ -43,6 +43,7 @@ var (
 	_ registry.Admin    = (*Client)(nil)
 	_ registry.Fences   = (*Client)(nil)
 	_ registry.Queue    = (*Client)(nil)
+	_ registry.Batches  = (*Client)(nil)
 	_ registry.Sessions = (*Client)(nil)
 )
 

@@ -26,6 +26,7 @@ type Backend interface {
 	registry.Admin
 	registry.Fences
 	registry.Queue
+	registry.Batches
 	registry.Sessions
 	// Leader names the leader, or returns empty texts when none is known. self
 	// tells that it is this node. It does not wait.

@@ -42,6 +42,11 @@ var (
 	aCompletion   = wiretest.Full[registry.ProcessLeaseCompletion](16)
 )
 
+// someOperations are two operations of a batch.
+var someOperations = []registry.Operation{
+	registry.RegisterProcessOperation{Registration: aRegistration}, registry.AckWakeOperation{ProcessID: "p", Sequence: 7},
+}
+
 // read returns an answer's value, once there is an answer.
 func read[M, G any](m M, err error, convert func(M) (G, error)) (any, error) {
 	if err != nil {
@@ -83,6 +88,14 @@ var callRows = []callRow{
 	{"ReleaseForRetry", []any{aCompletion, uint64(7)}, nil, func(ctx context.Context, to *callTo) (any, error) {
 		_, err := to.registry().ReleaseForRetry(ctx, &pb.ReleaseForRetryRequest{Completion: wire.CompletionToPB(aCompletion), RetryAfterMs: 7})
 		return nil, err
+	}},
+	{"Batch", []any{someOperations}, answerOf[[]registry.OperationAnswer](), func(ctx context.Context, to *callTo) (any, error) {
+		operations, err := wire.OperationsToPB(someOperations)
+		if err != nil {
+			return nil, err
+		}
+		answer, err := to.registry().Batch(ctx, &pb.BatchRequest{Operations: operations, Session: wire.SessionToPB(to.stamp)})
+		return read(answer.GetAnswers(), err, wire.OperationAnswersFromPB)
 	}},
 	{"SettleWrite", []any{*aStamp}, answerOf[registry.WriteOutcome](), func(ctx context.Context, to *callTo) (any, error) {
 		m, err := to.registry().SettleWrite(ctx, &pb.SettleWriteRequest{Stamp: wire.SessionToPB(aStamp)})

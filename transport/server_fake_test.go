@@ -102,6 +102,10 @@ func (f *fakeBackend) ReleaseForRetry(ctx context.Context, completion registry.P
 	return done(f, ctx, "ReleaseForRetry", completion, retryAfterMs)
 }
 
+func (f *fakeBackend) Batch(ctx context.Context, operations []registry.Operation) ([]registry.OperationAnswer, error) {
+	return reply[[]registry.OperationAnswer](f, ctx, "Batch", operations)
+}
+
 func (f *fakeBackend) SettleWrite(ctx context.Context, stamp registry.SessionStamp) (registry.WriteOutcome, error) {
 	return reply[registry.WriteOutcome](f, ctx, "SettleWrite", stamp)
 }

@@ -280,6 +280,15 @@ func (s *registryService) ReleaseForRetry(ctx context.Context, in *pb.ReleaseFor
 	return &pb.ReleaseForRetryResponse{}, s.backend.ReleaseForRetry(ctx, completion, in.GetRetryAfterMs())
 }
 
+func (s *registryService) Batch(ctx context.Context, in *pb.BatchRequest) (*pb.BatchResponse, error) {
+	operations, err := wire.OperationsFromPB(in.GetOperations())
+	if err != nil {
+		return nil, err
+	}
+	answers, err := s.backend.Batch(ctx, operations)
+	return &pb.BatchResponse{Answers: wire.OperationAnswersToPB(answers)}, err
+}
+
 func (s *registryService) CheckFence(ctx context.Context, in *pb.CheckFenceRequest) (*pb.CheckFenceResponse, error) {
 	status, err := s.backend.CheckFence(ctx, in.GetProcessId(), in.GetFencingToken())
 	return &pb.CheckFenceResponse{Status: wire.FenceStatusToPB(status)}, err

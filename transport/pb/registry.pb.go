@@ -24,7 +24,7 @@ var File_holdfast_v1_registry_proto protoreflect.FileDescriptor
 
 const file_holdfast_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"\x1aholdfast/v1/registry.proto\x12\vholdfast.v1\x1a!holdfast/v1/registry_events.proto\x1a\"holdfast/v1/registry_handles.proto\x1a!holdfast/v1/registry_leases.proto\x1a$holdfast/v1/registry_processes.proto\x1a holdfast/v1/registry_queue.proto\x1a#holdfast/v1/registry_sessions.proto2\xec\x1b\n" +
+	"\x1aholdfast/v1/registry.proto\x12\vholdfast.v1\x1a holdfast/v1/registry_batch.proto\x1a!holdfast/v1/registry_events.proto\x1a\"holdfast/v1/registry_handles.proto\x1a!holdfast/v1/registry_leases.proto\x1a$holdfast/v1/registry_processes.proto\x1a holdfast/v1/registry_queue.proto\x1a#holdfast/v1/registry_sessions.proto2\xac\x1c\n" +
 	"\bRegistry\x12P\n" +
 	"\vOpenSession\x12\x1f.holdfast.v1.OpenSessionRequest\x1a .holdfast.v1.OpenSessionResponse\x12S\n" +
 	"\fCloseSession\x12 .holdfast.v1.CloseSessionRequest\x1a!.holdfast.v1.CloseSessionResponse\x12P\n" +
@@ -63,7 +63,8 @@ const file_holdfast_v1_registry_proto_rawDesc = "" +
 	"\n" +
 	"CheckFence\x12\x1e.holdfast.v1.CheckFenceRequest\x1a\x1f.holdfast.v1.CheckFenceResponse\"\x03\x90\x02\x01\x12J\n" +
 	"\tClaimNext\x12\x1d.holdfast.v1.ClaimNextRequest\x1a\x1e.holdfast.v1.ClaimNextResponse\x12\\\n" +
-	"\x0fReleaseForRetry\x12#.holdfast.v1.ReleaseForRetryRequest\x1a$.holdfast.v1.ReleaseForRetryResponse\x12q\n" +
+	"\x0fReleaseForRetry\x12#.holdfast.v1.ReleaseForRetryRequest\x1a$.holdfast.v1.ReleaseForRetryResponse\x12>\n" +
+	"\x05Batch\x12\x19.holdfast.v1.BatchRequest\x1a\x1a.holdfast.v1.BatchResponse\x12q\n" +
 	"\x16PruneTerminalProcesses\x12*.holdfast.v1.PruneTerminalProcessesRequest\x1a+.holdfast.v1.PruneTerminalProcessesResponseB7Z5github.com/holdfast-registry/holdfast/transport/pb;pbb\x06proto3"
 
 var file_holdfast_v1_registry_proto_goTypes = []any{
@@ -103,44 +104,46 @@ var file_holdfast_v1_registry_proto_goTypes = []any{
 	(*CheckFenceRequest)(nil),                 // 33: holdfast.v1.CheckFenceRequest
 	(*ClaimNextRequest)(nil),                  // 34: holdfast.v1.ClaimNextRequest
 	(*ReleaseForRetryRequest)(nil),            // 35: holdfast.v1.ReleaseForRetryRequest
-	(*PruneTerminalProcessesRequest)(nil),     // 36: holdfast.v1.PruneTerminalProcessesRequest
-	(*OpenSessionResponse)(nil),               // 37: holdfast.v1.OpenSessionResponse
-	(*CloseSessionResponse)(nil),              // 38: holdfast.v1.CloseSessionResponse
-	(*SettleWriteResponse)(nil),               // 39: holdfast.v1.SettleWriteResponse
-	(*DurabilityTierResponse)(nil),            // 40: holdfast.v1.DurabilityTierResponse
-	(*RegisterProcessResponse)(nil),           // 41: holdfast.v1.RegisterProcessResponse
-	(*SetExternalRefResponse)(nil),            // 42: holdfast.v1.SetExternalRefResponse
-	(*GetProcessResponse)(nil),                // 43: holdfast.v1.GetProcessResponse
-	(*ListProcessesResponse)(nil),             // 44: holdfast.v1.ListProcessesResponse
-	(*ListNonTerminalResponse)(nil),           // 45: holdfast.v1.ListNonTerminalResponse
-	(*CompleteProcessResponse)(nil),           // 46: holdfast.v1.CompleteProcessResponse
-	(*RecordFirstStartedResponse)(nil),        // 47: holdfast.v1.RecordFirstStartedResponse
-	(*RequestProcessAbandonResponse)(nil),     // 48: holdfast.v1.RequestProcessAbandonResponse
-	(*SetProcessWaitResponse)(nil),            // 49: holdfast.v1.SetProcessWaitResponse
-	(*ClearProcessWaitResponse)(nil),          // 50: holdfast.v1.ClearProcessWaitResponse
-	(*AppendEventResponse)(nil),               // 51: holdfast.v1.AppendEventResponse
-	(*EventsAfterResponse)(nil),               // 52: holdfast.v1.EventsAfterResponse
-	(*CountEventsThroughResponse)(nil),        // 53: holdfast.v1.CountEventsThroughResponse
-	(*RecentEventsResponse)(nil),              // 54: holdfast.v1.RecentEventsResponse
-	(*WakeEventsAfterResponse)(nil),           // 55: holdfast.v1.WakeEventsAfterResponse
-	(*AckWakeResponse)(nil),                   // 56: holdfast.v1.AckWakeResponse
-	(*GrantHandleResponse)(nil),               // 57: holdfast.v1.GrantHandleResponse
-	(*RevokeHandleResponse)(nil),              // 58: holdfast.v1.RevokeHandleResponse
-	(*TransferHandleGrantsResponse)(nil),      // 59: holdfast.v1.TransferHandleGrantsResponse
-	(*ListHandleGrantsResponse)(nil),          // 60: holdfast.v1.ListHandleGrantsResponse
-	(*ListLiveHandleGrantsResponse)(nil),      // 61: holdfast.v1.ListLiveHandleGrantsResponse
-	(*HasHandleGrantResponse)(nil),            // 62: holdfast.v1.HasHandleGrantResponse
-	(*HandleGrantsForProcessResponse)(nil),    // 63: holdfast.v1.HandleGrantsForProcessResponse
-	(*DeleteSessionProcessStateResponse)(nil), // 64: holdfast.v1.DeleteSessionProcessStateResponse
-	(*ClaimProcessLeaseResponse)(nil),         // 65: holdfast.v1.ClaimProcessLeaseResponse
-	(*ReclaimProcessLeaseResponse)(nil),       // 66: holdfast.v1.ReclaimProcessLeaseResponse
-	(*RenewProcessLeaseResponse)(nil),         // 67: holdfast.v1.RenewProcessLeaseResponse
-	(*GetProcessLeaseResponse)(nil),           // 68: holdfast.v1.GetProcessLeaseResponse
-	(*CompleteProcessLeaseResponse)(nil),      // 69: holdfast.v1.CompleteProcessLeaseResponse
-	(*CheckFenceResponse)(nil),                // 70: holdfast.v1.CheckFenceResponse
-	(*ClaimNextResponse)(nil),                 // 71: holdfast.v1.ClaimNextResponse
-	(*ReleaseForRetryResponse)(nil),           // 72: holdfast.v1.ReleaseForRetryResponse
-	(*PruneTerminalProcessesResponse)(nil),    // 73: holdfast.v1.PruneTerminalProcessesResponse
+	(*BatchRequest)(nil),                      // 36: holdfast.v1.BatchRequest
+	(*PruneTerminalProcessesRequest)(nil),     // 37: holdfast.v1.PruneTerminalProcessesRequest
+	(*OpenSessionResponse)(nil),               // 38: holdfast.v1.OpenSessionResponse
+	(*CloseSessionResponse)(nil),              // 39: holdfast.v1.CloseSessionResponse
+	(*SettleWriteResponse)(nil),               // 40: holdfast.v1.SettleWriteResponse
+	(*DurabilityTierResponse)(nil),            // 41: holdfast.v1.DurabilityTierResponse
+	(*RegisterProcessResponse)(nil),           // 42: holdfast.v1.RegisterProcessResponse
+	(*SetExternalRefResponse)(nil),            // 43: holdfast.v1.SetExternalRefResponse
+	(*GetProcessResponse)(nil),                // 44: holdfast.v1.GetProcessResponse
+	(*ListProcessesResponse)(nil),             // 45: holdfast.v1.ListProcessesResponse
+	(*ListNonTerminalResponse)(nil),           // 46: holdfast.v1.ListNonTerminalResponse
+	(*CompleteProcessResponse)(nil),           // 47: holdfast.v1.CompleteProcessResponse
+	(*RecordFirstStartedResponse)(nil),        // 48: holdfast.v1.RecordFirstStartedResponse
+	(*RequestProcessAbandonResponse)(nil),     // 49: holdfast.v1.RequestProcessAbandonResponse
+	(*SetProcessWaitResponse)(nil),            // 50: holdfast.v1.SetProcessWaitResponse
+	(*ClearProcessWaitResponse)(nil),          // 51: holdfast.v1.ClearProcessWaitResponse
+	(*AppendEventResponse)(nil),               // 52: holdfast.v1.AppendEventResponse
+	(*EventsAfterResponse)(nil),               // 53: holdfast.v1.EventsAfterResponse
+	(*CountEventsThroughResponse)(nil),        // 54: holdfast.v1.CountEventsThroughResponse
+	(*RecentEventsResponse)(nil),              // 55: holdfast.v1.RecentEventsResponse
+	(*WakeEventsAfterResponse)(nil),           // 56: holdfast.v1.WakeEventsAfterResponse
+	(*AckWakeResponse)(nil),                   // 57: holdfast.v1.AckWakeResponse
+	(*GrantHandleResponse)(nil),               // 58: holdfast.v1.GrantHandleResponse
+	(*RevokeHandleResponse)(nil),              // 59: holdfast.v1.RevokeHandleResponse
+	(*TransferHandleGrantsResponse)(nil),      // 60: holdfast.v1.TransferHandleGrantsResponse
+	(*ListHandleGrantsResponse)(nil),          // 61: holdfast.v1.ListHandleGrantsResponse
+	(*ListLiveHandleGrantsResponse)(nil),      // 62: holdfast.v1.ListLiveHandleGrantsResponse
+	(*HasHandleGrantResponse)(nil),            // 63: holdfast.v1.HasHandleGrantResponse
+	(*HandleGrantsForProcessResponse)(nil),    // 64: holdfast.v1.HandleGrantsForProcessResponse
+	(*DeleteSessionProcessStateResponse)(nil), // 65: holdfast.v1.DeleteSessionProcessStateResponse
+	(*ClaimProcessLeaseResponse)(nil),         // 66: holdfast.v1.ClaimProcessLeaseResponse
+	(*ReclaimProcessLeaseResponse)(nil),       // 67: holdfast.v1.ReclaimProcessLeaseResponse
+	(*RenewProcessLeaseResponse)(nil),         // 68: holdfast.v1.RenewProcessLeaseResponse
+	(*GetProcessLeaseResponse)(nil),           // 69: holdfast.v1.GetProcessLeaseResponse
+	(*CompleteProcessLeaseResponse)(nil),      // 70: holdfast.v1.CompleteProcessLeaseResponse
+	(*CheckFenceResponse)(nil),                // 71: holdfast.v1.CheckFenceResponse
+	(*ClaimNextResponse)(nil),                 // 72: holdfast.v1.ClaimNextResponse
+	(*ReleaseForRetryResponse)(nil),           // 73: holdfast.v1.ReleaseForRetryResponse
+	(*BatchResponse)(nil),                     // 74: holdfast.v1.BatchResponse
+	(*PruneTerminalProcessesResponse)(nil),    // 75: holdfast.v1.PruneTerminalProcessesResponse
 }
 var file_holdfast_v1_registry_proto_depIdxs = []int32{
 	0,  // 0: holdfast.v1.Registry.OpenSession:input_type -> holdfast.v1.OpenSessionRequest
@@ -179,46 +182,48 @@ var file_holdfast_v1_registry_proto_depIdxs = []int32{
 	33, // 33: holdfast.v1.Registry.CheckFence:input_type -> holdfast.v1.CheckFenceRequest
 	34, // 34: holdfast.v1.Registry.ClaimNext:input_type -> holdfast.v1.ClaimNextRequest
 	35, // 35: holdfast.v1.Registry.ReleaseForRetry:input_type -> holdfast.v1.ReleaseForRetryRequest
-	36, // 36: holdfast.v1.Registry.PruneTerminalProcesses:input_type -> holdfast.v1.PruneTerminalProcessesRequest
-	37, // 37: holdfast.v1.Registry.OpenSession:output_type -> holdfast.v1.OpenSessionResponse
-	38, // 38: holdfast.v1.Registry.CloseSession:output_type -> holdfast.v1.CloseSessionResponse
-	39, // 39: holdfast.v1.Registry.SettleWrite:output_type -> holdfast.v1.SettleWriteResponse
-	40, // 40: holdfast.v1.Registry.DurabilityTier:output_type -> holdfast.v1.DurabilityTierResponse
-	41, // 41: holdfast.v1.Registry.RegisterProcess:output_type -> holdfast.v1.RegisterProcessResponse
-	42, // 42: holdfast.v1.Registry.SetExternalRef:output_type -> holdfast.v1.SetExternalRefResponse
-	43, // 43: holdfast.v1.Registry.GetProcess:output_type -> holdfast.v1.GetProcessResponse
-	44, // 44: holdfast.v1.Registry.ListProcesses:output_type -> holdfast.v1.ListProcessesResponse
-	45, // 45: holdfast.v1.Registry.ListNonTerminal:output_type -> holdfast.v1.ListNonTerminalResponse
-	46, // 46: holdfast.v1.Registry.CompleteProcess:output_type -> holdfast.v1.CompleteProcessResponse
-	47, // 47: holdfast.v1.Registry.RecordFirstStarted:output_type -> holdfast.v1.RecordFirstStartedResponse
-	48, // 48: holdfast.v1.Registry.RequestProcessAbandon:output_type -> holdfast.v1.RequestProcessAbandonResponse
-	49, // 49: holdfast.v1.Registry.SetProcessWait:output_type -> holdfast.v1.SetProcessWaitResponse
-	50, // 50: holdfast.v1.Registry.ClearProcessWait:output_type -> holdfast.v1.ClearProcessWaitResponse
-	51, // 51: holdfast.v1.Registry.AppendEvent:output_type -> holdfast.v1.AppendEventResponse
-	52, // 52: holdfast.v1.Registry.EventsAfter:output_type -> holdfast.v1.EventsAfterResponse
-	53, // 53: holdfast.v1.Registry.CountEventsThrough:output_type -> holdfast.v1.CountEventsThroughResponse
-	54, // 54: holdfast.v1.Registry.RecentEvents:output_type -> holdfast.v1.RecentEventsResponse
-	55, // 55: holdfast.v1.Registry.WakeEventsAfter:output_type -> holdfast.v1.WakeEventsAfterResponse
-	56, // 56: holdfast.v1.Registry.AckWake:output_type -> holdfast.v1.AckWakeResponse
-	57, // 57: holdfast.v1.Registry.GrantHandle:output_type -> holdfast.v1.GrantHandleResponse
-	58, // 58: holdfast.v1.Registry.RevokeHandle:output_type -> holdfast.v1.RevokeHandleResponse
-	59, // 59: holdfast.v1.Registry.TransferHandleGrants:output_type -> holdfast.v1.TransferHandleGrantsResponse
-	60, // 60: holdfast.v1.Registry.ListHandleGrants:output_type -> holdfast.v1.ListHandleGrantsResponse
-	61, // 61: holdfast.v1.Registry.ListLiveHandleGrants:output_type -> holdfast.v1.ListLiveHandleGrantsResponse
-	62, // 62: holdfast.v1.Registry.HasHandleGrant:output_type -> holdfast.v1.HasHandleGrantResponse
-	63, // 63: holdfast.v1.Registry.HandleGrantsForProcess:output_type -> holdfast.v1.HandleGrantsForProcessResponse
-	64, // 64: holdfast.v1.Registry.DeleteSessionProcessState:output_type -> holdfast.v1.DeleteSessionProcessStateResponse
-	65, // 65: holdfast.v1.Registry.ClaimProcessLease:output_type -> holdfast.v1.ClaimProcessLeaseResponse
-	66, // 66: holdfast.v1.Registry.ReclaimProcessLease:output_type -> holdfast.v1.ReclaimProcessLeaseResponse
-	67, // 67: holdfast.v1.Registry.RenewProcessLease:output_type -> holdfast.v1.RenewProcessLeaseResponse
-	68, // 68: holdfast.v1.Registry.GetProcessLease:output_type -> holdfast.v1.GetProcessLeaseResponse
-	69, // 69: holdfast.v1.Registry.CompleteProcessLease:output_type -> holdfast.v1.CompleteProcessLeaseResponse
-	70, // 70: holdfast.v1.Registry.CheckFence:output_type -> holdfast.v1.CheckFenceResponse
-	71, // 71: holdfast.v1.Registry.ClaimNext:output_type -> holdfast.v1.ClaimNextResponse
-	72, // 72: holdfast.v1.Registry.ReleaseForRetry:output_type -> holdfast.v1.ReleaseForRetryResponse
-	73, // 73: holdfast.v1.Registry.PruneTerminalProcesses:output_type -> holdfast.v1.PruneTerminalProcessesResponse
-	37, // [37:74] is the sub-list for method output_type
-	0,  // [0:37] is the sub-list for method input_type
+	36, // 36: holdfast.v1.Registry.Batch:input_type -> holdfast.v1.BatchRequest
+	37, // 37: holdfast.v1.Registry.PruneTerminalProcesses:input_type -> holdfast.v1.PruneTerminalProcessesRequest
+	38, // 38: holdfast.v1.Registry.OpenSession:output_type -> holdfast.v1.OpenSessionResponse
+	39, // 39: holdfast.v1.Registry.CloseSession:output_type -> holdfast.v1.CloseSessionResponse
+	40, // 40: holdfast.v1.Registry.SettleWrite:output_type -> holdfast.v1.SettleWriteResponse
+	41, // 41: holdfast.v1.Registry.DurabilityTier:output_type -> holdfast.v1.DurabilityTierResponse
+	42, // 42: holdfast.v1.Registry.RegisterProcess:output_type -> holdfast.v1.RegisterProcessResponse
+	43, // 43: holdfast.v1.Registry.SetExternalRef:output_type -> holdfast.v1.SetExternalRefResponse
+	44, // 44: holdfast.v1.Registry.GetProcess:output_type -> holdfast.v1.GetProcessResponse
+	45, // 45: holdfast.v1.Registry.ListProcesses:output_type -> holdfast.v1.ListProcessesResponse
+	46, // 46: holdfast.v1.Registry.ListNonTerminal:output_type -> holdfast.v1.ListNonTerminalResponse
+	47, // 47: holdfast.v1.Registry.CompleteProcess:output_type -> holdfast.v1.CompleteProcessResponse
+	48, // 48: holdfast.v1.Registry.RecordFirstStarted:output_type -> holdfast.v1.RecordFirstStartedResponse
+	49, // 49: holdfast.v1.Registry.RequestProcessAbandon:output_type -> holdfast.v1.RequestProcessAbandonResponse
+	50, // 50: holdfast.v1.Registry.SetProcessWait:output_type -> holdfast.v1.SetProcessWaitResponse
+	51, // 51: holdfast.v1.Registry.ClearProcessWait:output_type -> holdfast.v1.ClearProcessWaitResponse
+	52, // 52: holdfast.v1.Registry.AppendEvent:output_type -> holdfast.v1.AppendEventResponse
+	53, // 53: holdfast.v1.Registry.EventsAfter:output_type -> holdfast.v1.EventsAfterResponse
+	54, // 54: holdfast.v1.Registry.CountEventsThrough:output_type -> holdfast.v1.CountEventsThroughResponse
+	55, // 55: holdfast.v1.Registry.RecentEvents:output_type -> holdfast.v1.RecentEventsResponse
+	56, // 56: holdfast.v1.Registry.WakeEventsAfter:output_type -> holdfast.v1.WakeEventsAfterResponse
+	57, // 57: holdfast.v1.Registry.AckWake:output_type -> holdfast.v1.AckWakeResponse
+	58, // 58: holdfast.v1.Registry.GrantHandle:output_type -> holdfast.v1.GrantHandleResponse
+	59, // 59: holdfast.v1.Registry.RevokeHandle:output_type -> holdfast.v1.RevokeHandleResponse
+	60, // 60: holdfast.v1.Registry.TransferHandleGrants:output_type -> holdfast.v1.TransferHandleGrantsResponse
+	61, // 61: holdfast.v1.Registry.ListHandleGrants:output_type -> holdfast.v1.ListHandleGrantsResponse
+	62, // 62: holdfast.v1.Registry.ListLiveHandleGrants:output_type -> holdfast.v1.ListLiveHandleGrantsResponse
+	63, // 63: holdfast.v1.Registry.HasHandleGrant:output_type -> holdfast.v1.HasHandleGrantResponse
+	64, // 64: holdfast.v1.Registry.HandleGrantsForProcess:output_type -> holdfast.v1.HandleGrantsForProcessResponse
+	65, // 65: holdfast.v1.Registry.DeleteSessionProcessState:output_type -> holdfast.v1.DeleteSessionProcessStateResponse
+	66, // 66: holdfast.v1.Registry.ClaimProcessLease:output_type -> holdfast.v1.ClaimProcessLeaseResponse
+	67, // 67: holdfast.v1.Registry.ReclaimProcessLease:output_type -> holdfast.v1.ReclaimProcessLeaseResponse
+	68, // 68: holdfast.v1.Registry.RenewProcessLease:output_type -> holdfast.v1.RenewProcessLeaseResponse
+	69, // 69: holdfast.v1.Registry.GetProcessLease:output_type -> holdfast.v1.GetProcessLeaseResponse
+	70, // 70: holdfast.v1.Registry.CompleteProcessLease:output_type -> holdfast.v1.CompleteProcessLeaseResponse
+	71, // 71: holdfast.v1.Registry.CheckFence:output_type -> holdfast.v1.CheckFenceResponse
+	72, // 72: holdfast.v1.Registry.ClaimNext:output_type -> holdfast.v1.ClaimNextResponse
+	73, // 73: holdfast.v1.Registry.ReleaseForRetry:output_type -> holdfast.v1.ReleaseForRetryResponse
+	74, // 74: holdfast.v1.Registry.Batch:output_type -> holdfast.v1.BatchResponse
+	75, // 75: holdfast.v1.Registry.PruneTerminalProcesses:output_type -> holdfast.v1.PruneTerminalProcessesResponse
+	38, // [38:76] is the sub-list for method output_type
+	0,  // [0:38] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name
@@ -229,6 +234,7 @@ func file_holdfast_v1_registry_proto_init() {
 	if File_holdfast_v1_registry_proto != nil {
 		return
 	}
+	file_holdfast_v1_registry_batch_proto_init()
 	file_holdfast_v1_registry_events_proto_init()
 	file_holdfast_v1_registry_handles_proto_init()
 	file_holdfast_v1_registry_leases_proto_init()

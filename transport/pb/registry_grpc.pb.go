@@ -55,6 +55,7 @@ const (
 	Registry_CheckFence_FullMethodName                = "/holdfast.v1.Registry/CheckFence"
 	Registry_ClaimNext_FullMethodName                 = "/holdfast.v1.Registry/ClaimNext"
 	Registry_ReleaseForRetry_FullMethodName           = "/holdfast.v1.Registry/ReleaseForRetry"
+	Registry_Batch_FullMethodName                     = "/holdfast.v1.Registry/Batch"
 	Registry_PruneTerminalProcesses_FullMethodName    = "/holdfast.v1.Registry/PruneTerminalProcesses"
 )
 
@@ -181,6 +182,9 @@ type RegistryClient interface {
 	// ReleaseForRetry releases a lease and keeps ClaimNext from handing the process out for
 	// a while. Not one of the 31. Errors: InvalidArgument.
 	ReleaseForRetry(ctx context.Context, in *ReleaseForRetryRequest, opts ...grpc.CallOption) (*ReleaseForRetryResponse, error)
+	// Batch does several writes as one, all or none. Not one of the 31. Errors:
+	// InvalidArgument, TooLarge, BatchRefused.
+	Batch(ctx context.Context, in *BatchRequest, opts ...grpc.CallOption) (*BatchResponse, error)
 	// PruneTerminalProcesses deletes every terminal process last updated before the
 	// cutoff, with its events, acknowledgements, grants and lease. Atomic per
 	// process: a repeat goes on where it stopped.
@@ -555,6 +559,16 @@ func (c *registryClient) ReleaseForRetry(ctx context.Context, in *ReleaseForRetr
 	return out, nil
 }
 
+func (c *registryClient) Batch(ctx context.Context, in *BatchRequest, opts ...grpc.CallOption) (*BatchResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(BatchResponse)
+	err := c.cc.Invoke(ctx, Registry_Batch_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *registryClient) PruneTerminalProcesses(ctx context.Context, in *PruneTerminalProcessesRequest, opts ...grpc.CallOption) (*PruneTerminalProcessesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PruneTerminalProcessesResponse)
@@ -688,6 +702,9 @@ type RegistryServer interface {
 	// ReleaseForRetry releases a lease and keeps ClaimNext from handing the process out for
 	// a while. Not one of the 31. Errors: InvalidArgument.
 	ReleaseForRetry(context.Context, *ReleaseForRetryRequest) (*ReleaseForRetryResponse, error)
+	// Batch does several writes as one, all or none. Not one of the 31. Errors:
+	// InvalidArgument, TooLarge, BatchRefused.
+	Batch(context.Context, *BatchRequest) (*BatchResponse, error)
 	// PruneTerminalProcesses deletes every terminal process last updated before the
 	// cutoff, with its events, acknowledgements, grants and lease. Atomic per
 	// process: a repeat goes on where it stopped.
@@ -809,6 +826,9 @@ func (UnimplementedRegistryServer) ClaimNext(context.Context, *ClaimNextRequest)
 }
 func (UnimplementedRegistryServer) ReleaseForRetry(context.Context, *ReleaseForRetryRequest) (*ReleaseForRetryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReleaseForRetry not implemented")
+}
+func (UnimplementedRegistryServer) Batch(context.Context, *BatchRequest) (*BatchResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Batch not implemented")
 }
 func (UnimplementedRegistryServer) PruneTerminalProcesses(context.Context, *PruneTerminalProcessesRequest) (*PruneTerminalProcessesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method PruneTerminalProcesses not implemented")
@@ -1482,6 +1502,24 @@ func _Registry_ReleaseForRetry_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Registry_Batch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(BatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServer).Batch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Registry_Batch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServer).Batch(ctx, req.(*BatchRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Registry_PruneTerminalProcesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(PruneTerminalProcessesRequest)
 	if err := dec(in); err != nil {
@@ -1650,6 +1688,10 @@ var Registry_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReleaseForRetry",
 			Handler:    _Registry_ReleaseForRetry_Handler,
+		},
+		{
+			MethodName: "Batch",
+			Handler:    _Registry_Batch_Handler,
 		},
 		{
 			MethodName: "PruneTerminalProcesses",
