@@ -16,8 +16,8 @@ type Queue interface {
 
 	// ReleaseForRetry releases a lease as CompleteProcessLease does, and keeps
 	// ClaimNext from handing the process out for retryAfterMs of lease time, at
-	// most MaxRetryAfterMs. Other claims are not kept from it, and the next
-	// lease ends the delay. Errors: InvalidArgument.
+	// most MaxRetryAfterMs. Other claims are not kept from it; the next lease
+	// that ClaimNext grants ends the delay. Errors: InvalidArgument.
 	ReleaseForRetry(ctx context.Context, completion ProcessLeaseCompletion, retryAfterMs uint64) error
 }
 
