@@ -87,6 +87,10 @@ func (h *harness) releaseCall(t *rapid.T, id string) *call {
 		return h.claimCall(t, id)
 	}
 	lease := h.lease(t, id)
+	// A released lease has no token: none must not be taken for it.
+	if rarely(t, "no token") {
+		lease.LeaseToken = ""
+	}
 	op := model.CompleteProcessLease{Completion: registry.ProcessLeaseCompletion{ProcessID: lease.ProcessID, LeaseToken: lease.LeaseToken}}
 	return made(lease.ProcessID, op, func(ctx context.Context, r registry.Registry) model.Answer {
 		return done(r.CompleteProcessLease(ctx, op.Completion))

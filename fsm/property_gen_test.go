@@ -45,7 +45,7 @@ func (h *harness) fence(t *rapid.T, id string) *registry.Fence {
 		f.FencingToken++
 	}
 	if sometimes(t, "wrong lease token") {
-		f.LeaseToken = "other"
+		f.LeaseToken = pick(t, []string{"other", ""}, "lease token")
 	}
 	return f
 }
