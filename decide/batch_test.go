@@ -39,7 +39,7 @@ func TestABatchIsOneCommandThatAnswersForEach(t *testing.T) {
 		t.Errorf("claimed %+v", a)
 	}
 	fence := answers[3].Claim.Acquired.Fence()
-	answers, err = r.Batch(ctx, []registry.Operation{
+	_, err = r.Batch(ctx, []registry.Operation{
 		registry.RecordFirstStartedOperation{ProcessID: "p", Started: registry.ProcessStarted{Owner: anOwner}, Fence: fence},
 		registry.SetProcessWaitOperation{ProcessID: "p", Wait: registry.WaitState{Kind: registry.WaitSignal, Name: "n", EventType: "signal.n", Key: "k", Ordinal: 1}, Fence: fence},
 		registry.ClearProcessWaitOperation{ProcessID: "p", Fence: fence},

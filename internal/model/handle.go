@@ -30,7 +30,7 @@ type RevokeHandle struct {
 }
 
 func (op RevokeHandle) step(s *State) Answer {
-	key := Grant{op.Scope, op.ProcessID}
+	key := Grant(op)
 	if _, ok := s.Grants[key]; ok {
 		delete(s.Grants, key)
 		s.Revision++
@@ -86,7 +86,7 @@ type HasHandleGrant struct {
 }
 
 func (op HasHandleGrant) step(s *State) Answer {
-	_, ok := s.Grants[Grant{op.Scope, op.ProcessID}]
+	_, ok := s.Grants[Grant(op)]
 	return Answer{Has: ok}
 }
 
