@@ -30,6 +30,7 @@ type server interface {
 	registry.Registry
 	registry.Admin
 	registry.Fences
+	registry.Queue
 	Close() error
 }
 
@@ -220,9 +221,15 @@ func noun(name, short, long, example string, verbs ...*cobra.Command) *cobra.Com
 // calls makes the RunE of a command that talks to the cluster: it opens the
 // client and bounds the whole command by --timeout.
 func (a *app) calls(body func(ctx context.Context, s server, args []string) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, args []string) (err error) {
+	// --timeout is not parsed yet.
+	return func(cmd *cobra.Command, args []string) error { return a.callsWithin(a.timeout, body)(cmd, args) }
+}
+
+// callsWithin is calls for a command that may take another time.
+func (a *app) callsWithin(limit time.Duration, body func(ctx context.Context, s server, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
 		a.begun = true
-		ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
+		ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 		defer cancel()
 		s, err := a.dial(a.addrs, a.timeout)
 		if err != nil {

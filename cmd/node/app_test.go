@@ -91,6 +91,17 @@ func TestWrongUsageEndsWithTwo(t *testing.T) {
 		{"lease claim p --owner o --ttl 1s --pid 4294967295", "--pid"},
 		{"lease reclaim p --owner o --ttl 1s", "pid"},
 		{"lease release p", "lease-token"},
+		{"lease release p --lease-token t --retry-after -1s", "--retry-after"},
+		{"lease release p --lease-token t --retry-after 721h", "--retry-after"},
+		{"lease next", "owner"},
+		{"lease next p --owner o", "p"},
+		{"lease next --owner o --limit 0", "--limit"},
+		{"lease next --owner o --limit 101", "--limit"},
+		{"lease next --owner o --ttl 0s", "--ttl"},
+		{"lease next --owner o --wait 61s", "--wait"},
+		{"lease next --owner o --wait -1s", "--wait"},
+		{"lease next --owner o --pid 0", "--pid"},
+		{"lease next --owner o" + strings.Repeat(" --kind k", registry.MaxClaimKinds+1), "--kind"},
 		{"lease check p", "fencing-token"},
 		{"lease hold", "process id"},
 		{"lease hold -- true", "process id"},
@@ -222,7 +233,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 				t.Error("the summary, the long help or the examples are missing")
 			}
 			for _, args := range exampleCalls(t, cmd.Example) {
-				if slices.Contains([]string{"dev", "serve", "bench"}, args[0]) {
+				if slices.Contains([]string{"dev", "serve", "bench"}, args[0]) || slices.Contains(args, "--wait") {
 					// These last until they are stopped, or as long as asked.
 					checkFlags(t, cmd.Root(), args)
 					continue

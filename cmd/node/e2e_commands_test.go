@@ -72,6 +72,22 @@ func TestCommandsOverACluster(t *testing.T) {
 			t.Errorf("has %q", text)
 		}
 	})
+	t.Run("work that is waited for", func(t *testing.T) {
+		s := s.at(t)
+		leased := make(chan outcome)
+		go func() { leased <- s.run("lease", "next", "--owner", "me", "--kind", "external", "--wait", "1m") }()
+		s.register("w")
+		got := <-leased
+		claimed := decode[[]registry.ClaimedProcess](t, got.stdout)
+		// p is ready too unless its abandonment was asked for.
+		if got.code != exitOK || len(claimed) != 1 || claimed[0].Record.ID != "w" || claimed[0].Attempt != 1 {
+			t.Fatalf("exit code %d, %s%s", got.code, got.stdout, got.stderr)
+		}
+		s.must("lease", "release", "w", "--lease-token", claimed[0].Lease.LeaseToken, "--retry-after", "1h")
+		if text := s.must("lease", "next", "--owner", "me"); text != "[]\n" {
+			t.Errorf("leased in spite of the delay: %s", text)
+		}
+	})
 	t.Run("prune asks on a terminal", func(t *testing.T) {
 		s := s.at(t)
 		s.must("process", "complete", "p", "--result", `{"type":"success","value":1}`)

@@ -18,8 +18,8 @@ func (a *app) leaseCommand() *cobra.Command {
 		`A lease says who may execute a process now. Every new grant has a greater fencing
 token than all before it; writes that carry the token and fencing token of a
 lease apply only while it is the current one.`,
-		"  holdfast lease claim hello --owner me --ttl 30s\n  holdfast lease get hello",
-		a.leaseClaim(), a.leaseReclaim(), a.leaseRenew(), a.leaseRelease(), a.leaseGet(),
+		"  holdfast lease claim hello --owner me --ttl 30s\n  holdfast lease next --owner me\n  holdfast lease get hello",
+		a.leaseClaim(), a.leaseNext(), a.leaseReclaim(), a.leaseRenew(), a.leaseRelease(), a.leaseGet(),
 		a.leaseCheck(), a.leaseHold())
 }
 
@@ -33,15 +33,24 @@ type ownerFlags struct {
 }
 
 func (f *ownerFlags) bind(cmd *cobra.Command, incarnationUsage string) {
+	f.bindOwner(cmd, incarnationUsage)
+	cmd.Flags().DurationVar(&f.ttl, "ttl", 0, "how long the lease lasts without a renewal, for example 30s")
+	require(cmd, "ttl")
+}
+
+func (f *ownerFlags) bindOwner(cmd *cobra.Command, incarnationUsage string) {
 	cmd.Flags().StringVar(&f.owner, "owner", "", "the owner's `id`")
 	cmd.Flags().StringVar(&f.incarnation, "incarnation", "", incarnationUsage)
-	cmd.Flags().DurationVar(&f.ttl, "ttl", 0, "how long the lease lasts without a renewal, for example 30s")
-	require(cmd, "owner", "ttl")
+	require(cmd, "owner")
 }
 
 // bindClaimant adds the flags of who wants a lease.
 func (f *ownerFlags) bindClaimant(cmd *cobra.Command) {
 	f.bind(cmd, "the owner's incarnation, an `id`; the same one extends its lease (default random, and shown)")
+	f.bindPID(cmd)
+}
+
+func (f *ownerFlags) bindPID(cmd *cobra.Command) {
 	cmd.Flags().Uint32Var(&f.pid, pidFlag, 0, "the process of this host that the lease is for, a `number` such as $$")
 }
 
@@ -209,28 +218,59 @@ expired or was released, or somebody else has the process.`,
 	return cmd
 }
 
+// released is what a release was about.
+type released struct {
+	ProcessID    string `json:"process_id"`
+	LeaseToken   string `json:"lease_token"`
+	RetryAfterMs uint64 `json:"retry_after_ms,omitempty"`
+}
+
 func (a *app) leaseRelease() *cobra.Command {
 	var token string
+	var retryAfter time.Duration
 	cmd := &cobra.Command{
 		Use:   "release ID --lease-token TOKEN",
 		Short: "Give a lease back",
 		Long: `Releases the lease with this token, so that the next claim need not wait for its
-end. A token that is not the current one changes nothing, and is no error.`,
-		Example: "  holdfast lease release hello --lease-token 5f0c",
+end. A token that is not the current one changes nothing, and is no error.
+
+With --retry-after the process is left alone by lease next for so long. A lease
+claim may still have it.`,
+		Example: "  holdfast lease release hello --lease-token 5f0c\n  holdfast lease release hello --lease-token 5f0c --retry-after 5m",
 		Args:    one("process id"),
 	}
 	cmd.Flags().StringVar(&token, leaseTokenFlag, "", "the lease's `token`, as lease claim showed it")
+	cmd.Flags().DurationVar(&retryAfter, "retry-after", 0, "for how long lease next is not to hand the process out, for example 5m")
 	require(cmd, leaseTokenFlag)
-	cmd.RunE = a.calls(func(ctx context.Context, s server, args []string) error {
-		completion := registry.ProcessLeaseCompletion{ProcessID: args[0], LeaseToken: token}
-		if err := s.CompleteProcessLease(ctx, completion); err != nil {
-			return err
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if most := registry.MaxRetryAfterMs * time.Millisecond; retryAfter < 0 || retryAfter > most {
+			return wrongUsage("--retry-after", "--retry-after %v is not between 0s and %v", retryAfter, most)
 		}
-		return a.emit(completion, func(t *table) {
-			t.line("no lease of " + oneLine(args[0]) + " has this token any more")
-		})
-	})
+		return a.calls(func(ctx context.Context, s server, args []string) error {
+			return a.release(ctx, s, args[0], token, retryAfter)
+		})(cmd, args)
+	}
 	return cmd
+}
+
+// release gives a lease back, with or without a delay.
+func (a *app) release(ctx context.Context, s server, process, token string, retryAfter time.Duration) (err error) {
+	completion := registry.ProcessLeaseCompletion{ProcessID: process, LeaseToken: token}
+	delay := uint64(retryAfter.Milliseconds())
+	if delay == 0 {
+		err = s.CompleteProcessLease(ctx, completion)
+	} else {
+		err = s.ReleaseForRetry(ctx, completion, delay)
+	}
+	if err != nil {
+		return err
+	}
+	return a.emit(released{process, token, delay}, func(t *table) {
+		t.line("no lease of " + oneLine(process) + " has this token any more")
+		if delay > 0 {
+			t.line("if it was the current one, lease next leaves the process alone for " + retryAfter.String())
+		}
+	})
 }
 
 func (a *app) leaseGet() *cobra.Command {

@@ -126,7 +126,7 @@ func (a *app) hold(ctx context.Context, s server, processID string, flags holdFl
 	} else if err != nil {
 		return err
 	}
-	defer a.release(ctx, lease)
+	defer a.letGo(ctx, lease)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("the command was not run: %w", err)
 	}
@@ -146,8 +146,8 @@ func (a *app) hold(ctx context.Context, s server, processID string, flags holdFl
 	return nil
 }
 
-// release gives the lease back. That it cannot be is no failure of the command.
-func (a *app) release(ctx context.Context, lease *client.Lease) {
+// letGo gives the lease back. That it cannot be is no failure of the command.
+func (a *app) letGo(ctx context.Context, lease *client.Lease) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.timeout)
 	defer cancel()
 	if err := lease.Release(ctx); err != nil {
