@@ -14,6 +14,9 @@ import (
 // operatorTimeout bounds what an operator asks for.
 const operatorTimeout = 30 * time.Second
 
+// moveTimeout bounds handing leadership over, which need not come about.
+const moveTimeout = 5 * time.Second
+
 // mayFail are the errors that an operator expects while nodes fail.
 func mayFail(err error) error {
 	switch registry.CodeOf(err) {
@@ -34,7 +37,7 @@ func drawTransfer(w *World, random *rand.Rand, leader *process.Node) Fault {
 		Detail: fmt.Sprintf("transfer leadership from %s to %s", leader.ID, text(to)),
 		Hold:   between(random, 100*time.Millisecond, time.Second),
 		Begin: func(ctx context.Context) error {
-			ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
+			ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 			defer cancel()
 			for _, id := range to {
 				err := w.Admin.TransferLeadership(ctx, id)

@@ -62,7 +62,7 @@ func drawClock(w *World, random *rand.Rand, leader *process.Node) Fault {
 
 // moveLeadership hands leadership to whoever is fit for it.
 func (w *World) moveLeadership(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, operatorTimeout)
+	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
 	defer cancel()
 	return mayFail(w.Admin.TransferLeadership(ctx, ""))
 }
