@@ -51,13 +51,22 @@ func drawClock(w *World, random *rand.Rand, leader *process.Node) Fault {
 		},
 		End: func(ctx context.Context) error {
 			for id := range wrong {
-				if err := os.Remove(ClockFile(w.Dir, id)); err != nil {
+				if err := forget(ClockFile(w.Dir, id)); err != nil {
 					return err
 				}
 			}
 			return w.moveLeadership(ctx)
 		},
 	}
+}
+
+// forget removes a file that another fault may have removed already.
+func forget(path string) error {
+	err := os.Remove(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // moveLeadership hands leadership to whoever is fit for it.
@@ -85,7 +94,7 @@ func drawStall(w *World, random *rand.Rand, leader *process.Node) Fault {
 		},
 		End: func(context.Context) error {
 			for _, n := range struck {
-				if err := os.Remove(FailpointFile(w.Dir, n.ID)); err != nil {
+				if err := forget(FailpointFile(w.Dir, n.ID)); err != nil {
 					return err
 				}
 			}

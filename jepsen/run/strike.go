@@ -147,7 +147,7 @@ func (b *bag) draw() []nemesis.Nemesis {
 	if first.Alone || b.random.IntN(4) > 0 {
 		return []nemesis.Nemesis{first}
 	}
-	if second := b.next(); !second.Alone {
+	if second := b.next(); !second.Alone && second.Name != first.Name {
 		return []nemesis.Nemesis{first, second}
 	}
 	return []nemesis.Nemesis{first}
