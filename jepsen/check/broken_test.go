@@ -330,6 +330,41 @@ func TestALeaseThatOutlastsItsTTLIsFound(t *testing.T) {
 	}
 }
 
+// TestAnInterruptionThatCountsIsFound has a fault of 3 s in which no majority
+// runs, and lease time that passes all along, or some of it.
+func TestAnInterruptionThatCountsIsFound(t *testing.T) {
+	for _, test := range []struct {
+		name             string
+		leaseMs, newTerm uint64
+		found            bool
+	}{
+		{"nothing counts where the leader changes", 200, 1, false},
+		{"two seconds count where it stays", 2200, 0, false},
+		{"two seconds are too much where it changes", 2200, 1, true},
+		{"three are too much", 3200, 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			write := func(atMs int64, leaseMs, term uint64) *history.Op {
+				return &history.Op{
+					Call: model.RegisterProcess{Registration: registration("p", "a")}, Outcome: history.OK, InvokeNs: atMs * 1e6, ReturnNs: (atMs + 10) * 1e6,
+					Info: registry.AnswerInfo{Revision: uint64(atMs), LeaseTimeMs: leaseMs, ClockMs: uint64(atMs), Term: term},
+				}
+			}
+			fault := func(phase history.Phase, atMs int64) history.Fault {
+				return history.Fault{Name: "kill", Number: 1, Phase: phase, Stops: true, AtNs: atMs * 1e6}
+			}
+			h := &history.History{
+				Ops:    []*history.Op{write(1000, 1000, 1), write(4180, 1000+test.leaseMs, 1+test.newTerm)},
+				Faults: []history.Fault{fault(history.Begin, 1050), fault(history.Held, 1100), fault(history.End, 4100), fault(history.Recovered, 4150)},
+			}
+			violations, _, _ := checkLeaseTime(newView(h, Options{}))
+			if found := len(violations) == 1 && violations[0].Sentence == LeasesOutlive; found != test.found || len(violations) > 1 {
+				t.Errorf("found %v", violations)
+			}
+		})
+	}
+}
+
 // TestWhatIsUnknownMayHaveHappenedOrNot has one append of unknown outcome,
 // whose effect is seen or not.
 func TestWhatIsUnknownMayHaveHappenedOrNot(t *testing.T) {

@@ -31,7 +31,7 @@ func checkLeaseTime(v *view) (violations []Violation, checked, _ string) {
 			writes = append(writes, o)
 		}
 	}
-	violations = notTooFast(writes)
+	violations = append(notTooFast(writes), leasesOutlive(v, writes)...)
 	calms := calmTimes(v, writes)
 	var total int64
 	for _, c := range calms {
@@ -59,6 +59,53 @@ func notTooFast(ops []*history.Op) (violations []Violation) {
 		}
 	}
 	return violations
+}
+
+// maxCountedMs is the most that an interruption counts where the term lasts.
+const maxCountedMs = 2000
+
+// leasesOutlive judges that an interruption does not count as lease time: from
+// an answer of before to one of after, at most so much passes as the cluster
+// could write.
+func leasesOutlive(v *view, writes []*history.Op) (violations []Violation) {
+	held := make(map[int]history.Fault)
+	for _, f := range v.Faults {
+		if f.Phase == history.Held && f.Stops {
+			held[f.Number] = f
+		}
+		begin, stops := held[f.Number]
+		if f.Phase != history.End || !stops {
+			continue
+		}
+		before, after := around(writes, begin.AtNs, f.AtNs)
+		if before == nil || after == nil {
+			continue
+		}
+		wrote := ms(after.ReturnNs-before.InvokeNs) - ms(f.AtNs-begin.AtNs)
+		allowed := wrote + roundingMs
+		if before.Info.Term == after.Info.Term {
+			allowed += maxCountedMs
+		}
+		if passed := float64(after.Info.LeaseTimeMs - before.Info.LeaseTimeMs); passed > allowed {
+			violations = append(violations, violated(LeasesOutlive, "fault %d (%s) let nobody write for %.0f ms; from %s to %s, while writing was possible for %.0f ms, %.0f ms of lease time passed",
+				f.Number, f.Detail, ms(f.AtNs-begin.AtNs), describe(before), describe(after), wrote, passed).about(before, after))
+		}
+	}
+	return violations
+}
+
+// around finds the last write that had returned by one moment, and the first
+// to return of those that were called after another.
+func around(writes []*history.Op, fromNs, toNs int64) (before, after *history.Op) {
+	for _, o := range writes {
+		if o.ReturnNs <= fromNs && (before == nil || o.ReturnNs > before.ReturnNs) {
+			before = o
+		}
+		if o.InvokeNs >= toNs && (after == nil || o.ReturnNs < after.ReturnNs) {
+			after = o
+		}
+	}
+	return before, after
 }
 
 // calm is a time in which nothing was wrong, as far as is known: no fault was

@@ -29,6 +29,7 @@ const (
 	TokensGrow       Sentence = "a claim gets a greater fencing token than every grant that was acked before it was called, or has a smaller revision"
 	OneHolder        Sentence = "at most one owner holds the lease of a process at any lease time: none is granted before the one before has ended"
 	NoEarlyEnd       Sentence = "no lease ends before its ttl has passed in lease time, and lease time passes no faster than real time"
+	LeasesOutlive    Sentence = "while no majority can write, no lease time passes, but for two seconds where the leader stays: an interruption ends no lease that has more left"
 	LeaseTimePasses  Sentence = "while nothing is wrong, lease time keeps up with real time to within a second, so an interruption lengthens leases by no more than its length and that"
 	ExpiredIsFree    Sentence = "while nothing is wrong, a lease that is not renewed can be claimed a second after its ttl at the latest"
 	ReplicasAgree    Sentence = "all replicas hold the same state at the same log entry"

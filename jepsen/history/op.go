@@ -74,6 +74,8 @@ type Phase string
 // The phases.
 const (
 	Begin Phase = "begin"
+	// Held is when all of it has been done.
+	Held Phase = "held"
 	// End is when the harness has taken the fault back.
 	End Phase = "end"
 	// Recovered is when a leader served through every node again.
@@ -92,7 +94,9 @@ type Fault struct {
 	Phase  Phase  `json:"phase"`
 	// Detail says what was done, and to whom.
 	Detail string `json:"detail,omitempty"`
-	AtNs   int64  `json:"at_ns"`
+	// Stops says that from Held to End no majority can have written anything.
+	Stops bool  `json:"stops,omitempty"`
+	AtNs  int64 `json:"at_ns"`
 }
 
 // History is everything that happened.

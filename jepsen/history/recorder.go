@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"sync"
@@ -29,6 +28,9 @@ type Recorder struct {
 	err     error
 	history History
 	counts  map[Outcome]int
+	// processes are the ids that somebody tried to register, in that order.
+	processes []string
+	known     map[string]bool
 }
 
 // NewRecorder begins a history in a file, which must not exist.
@@ -37,7 +39,7 @@ func NewRecorder(path string) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Recorder{began: time.Now(), file: file, out: bufio.NewWriterSize(file, 256<<10), counts: make(map[Outcome]int)}, nil
+	return &Recorder{began: time.Now(), file: file, out: bufio.NewWriterSize(file, 256<<10), counts: make(map[Outcome]int), known: make(map[string]bool)}, nil
 }
 
 // NowNs is the time since the beginning.
@@ -50,6 +52,10 @@ func (r *Recorder) Invoke(client string, call model.Op) *Op {
 	// Under the lock, so that the lines are in the order of their times.
 	o := &Op{Index: len(r.history.Ops), Client: client, Call: call, InvokeNs: r.NowNs(), ReturnNs: Pending, Outcome: Unknown}
 	r.history.Ops = append(r.history.Ops, o)
+	if call, ok := call.(model.RegisterProcess); ok && !r.known[call.Registration.ID] {
+		r.known[call.Registration.ID] = true
+		r.processes = append(r.processes, call.Registration.ID)
+	}
 	l, err := invokeLine(o)
 	r.write(l, err)
 	return o
@@ -115,17 +121,12 @@ func (r *Recorder) write(l line, err error) {
 	}
 }
 
-// Processes are the ids of all processes that anybody tried to register, sorted.
+// Processes are the ids of all processes that anybody tried to register, in the
+// order in which they did.
 func (r *Recorder) Processes() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ids := make(map[string]bool)
-	for _, o := range r.history.Ops {
-		if call, ok := o.Call.(model.RegisterProcess); ok {
-			ids[call.Registration.ID] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(ids))
+	return slices.Clone(r.processes)
 }
 
 // Flush brings what was recorded to the file.

@@ -84,6 +84,8 @@ type Fault struct {
 	Detail string
 	// Hold is for how long it lasts.
 	Hold time.Duration
+	// Stops says that no majority can write while it lasts.
+	Stops bool
 	// Begin does it. It may take as long as the fault is worth.
 	Begin func(ctx context.Context) error
 	// End takes back what World.Heal does not; it may be nil.
@@ -215,6 +217,12 @@ func namesOf(nodes []*process.Node, leader *process.Node) string {
 		names = append(names, nameOf(n, leader))
 	}
 	return strings.Join(names, ", ")
+}
+
+// isMajority tells whether these nodes are so many that the others cannot go on.
+func (w *World) isMajority(nodes []*process.Node) bool {
+	all := w.Cluster.Len()
+	return all-len(nodes) <= all/2
 }
 
 // victims draws whom to strike: the leader, one node, a majority or all.

@@ -14,6 +14,7 @@ func drawKill(w *World, random *rand.Rand, leader *process.Node) Fault {
 	gap := between(random, 0, 300*time.Millisecond)
 	return Fault{
 		Detail: "kill " + namesOf(struck, leader),
+		Stops:  w.isMajority(struck),
 		Hold:   between(random, 200*time.Millisecond, 2500*time.Millisecond),
 		Begin: func(ctx context.Context) error {
 			return each(ctx, struck, gap, (*process.Node).Kill)
@@ -31,6 +32,7 @@ func drawPause(w *World, random *rand.Rand, leader *process.Node) Fault {
 	return Fault{
 		Detail: fmt.Sprintf("pause %s, %s", namesOf(struck, leader), length),
 		Hold:   hold,
+		Stops:  w.isMajority(struck),
 		Begin:  func(ctx context.Context) error { return each(ctx, struck, 0, (*process.Node).Pause) },
 	}
 }

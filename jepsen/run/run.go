@@ -31,6 +31,9 @@ const (
 	readTimeout   = 2 * time.Minute
 )
 
+// readersPerNode is how many clients only read, and know one node at first.
+const readersPerNode = 4
+
 // Result is what a run came to.
 type Result struct {
 	Config   Config
@@ -160,7 +163,7 @@ func (r *run) make(ctx context.Context) (*Config, error) {
 func (r *run) underLoad(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, r.Time)
 	defer stop()
-	var clients []*workload.Client
+	var clients, readers []*workload.Client
 	for i := range r.Clients {
 		options := []client.Option{client.WithAttemptTimeout(time.Second), client.WithRetryTimeout(2 * time.Second)}
 		if i%2 == 1 {
@@ -174,8 +177,18 @@ func (r *run) underLoad(ctx context.Context) error {
 		defer c.Close()
 		clients = append(clients, workload.NewClient(fmt.Sprintf("c%d", i+1), c, r.recorder))
 	}
+	for i := range readersPerNode * r.Nodes {
+		// Readers wait for a node that is paused.
+		c, err := client.Dial([]string{r.cluster.Node(i % r.Nodes).Addr}, client.WithAttemptTimeout(6*time.Second), client.WithRetryTimeout(0))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		readers = append(readers, workload.NewClient(fmt.Sprintf("r%d", i+1), c, r.recorder))
+	}
 	var working sync.WaitGroup
 	working.Go(func() { r.workload.Run(ctx, clients, r.Seed) })
+	working.Go(func() { workload.RunReaders(ctx, readers, r.Seed) })
 	err := r.strike(ctx)
 	if err != nil || r.stuck {
 		stop()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,16 +54,16 @@ func (r *run) round(ctx context.Context, b *bag) error {
 		faults, names, details = append(faults, f), append(names, n.Name), append(details, f.Detail)
 	}
 	name, detail := strings.Join(names, "+"), strings.Join(details, "; ")
+	stops := slices.ContainsFunc(faults, func(f nemesis.Fault) bool { return f.Stops })
 	mark := func(phase history.Phase) {
-		r.recorder.Fault(history.Fault{Name: name, Number: number, Phase: phase, Detail: detail})
+		r.recorder.Fault(history.Fault{Name: name, Number: number, Phase: phase, Detail: detail, Stops: stops})
 	}
 	began := time.Since(r.began)
 	mark(history.Begin)
-	if err := r.harm(ctx, faults); err != nil {
+	ended, err := r.harm(ctx, faults, mark)
+	if err != nil {
 		return fmt.Errorf("fault %d, %s: %w", number, detail, err)
 	}
-	mark(history.End)
-	ended := time.Now()
 	if err := r.recover(context.WithoutCancel(ctx)); err != nil {
 		r.stuck = true
 		r.recorder.Note("fault %d: %v", number, err)
@@ -77,30 +78,33 @@ func (r *run) round(ctx context.Context, b *bag) error {
 }
 
 // harm begins faults, lets them last, and ends them. Only the lasting is cut
-// short by the end of the run.
-func (r *run) harm(ctx context.Context, faults []nemesis.Fault) error {
+// short by the end of the run. It returns when the ending began.
+func (r *run) harm(ctx context.Context, faults []nemesis.Fault, mark func(history.Phase)) (ended time.Time, err error) {
 	whole := context.WithoutCancel(ctx)
 	var hold time.Duration
 	for _, f := range faults {
 		if err := f.Begin(whole); err != nil {
-			return err
+			return ended, err
 		}
 		hold = max(hold, f.Hold)
 	}
+	mark(history.Held)
 	timer := time.NewTimer(hold)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	ended = time.Now()
+	mark(history.End)
 	for _, f := range faults {
 		if f.End != nil {
 			if err := f.End(whole); err != nil {
-				return err
+				return ended, err
 			}
 		}
 	}
-	return r.heal()
+	return ended, r.heal()
 }
 
 // heal makes everything well, and notes which nodes had ended by themselves.

@@ -11,7 +11,7 @@ import (
 )
 
 // callTimeout bounds one call: what hangs for longer is of unknown outcome.
-const callTimeout = 4 * time.Second
+const callTimeout = 7 * time.Second
 
 // Client makes calls and records them. One call is made at a time.
 type Client struct {

@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,8 +29,11 @@ func TestWorkloadsAreJudgedRightOverASoundRegistry(t *testing.T) {
 			}
 			const seed = 5
 			ctx, stop := context.WithTimeout(t.Context(), time.Second)
+			var working sync.WaitGroup
+			working.Go(func() { RunReaders(ctx, []*Client{NewClient("r1", r, recorder), NewClient("r2", r, recorder)}, seed) })
 			w.Run(ctx, clients, seed)
 			stop()
+			working.Wait()
 			if err := ReadBack(t.Context(), NewClient("reader", r, recorder), recorder.Processes()); err != nil {
 				t.Fatal(err)
 			}
