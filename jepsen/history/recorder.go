@@ -129,6 +129,13 @@ func (r *Recorder) Processes() []string {
 	return slices.Clone(r.processes)
 }
 
+// Ops are the operations so far. Those that are under way still change.
+func (r *Recorder) Ops() []*Op {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.history.Ops)
+}
+
 // Flush brings what was recorded to the file.
 func (r *Recorder) Flush() error {
 	r.mu.Lock()
