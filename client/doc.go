@@ -95,6 +95,36 @@
 // to claim again. The same owner and incarnation get a live lease back with the
 // same tokens, also in a program that was started again.
 //
+// # A worker
+//
+// A Worker does the rest: it asks for processes of the kinds that it has
+// handlers for, and waits where there are none, so that new work starts at once
+// without polling. Each runs under a lease of its own:
+//
+//	w, err := client.NewWorker(c, client.Handlers{
+//		"email": func(ctx context.Context, run *client.Run) (any, error) {
+//			return send(ctx, run.Input()) // the value is what the process ends with
+//		},
+//	})
+//	if err != nil {
+//		return err
+//	}
+//	return w.Run(ctx) // until ctx ends, and then drains
+//
+// Whoever has work for it registers a process by RegisterWork, which requires
+// the fence, so that no worker that is late can end it. Rerunnable work may run
+// more than once, but ends once; owner_bound work is begun once, and ends as
+// abandoned if that run does not come to an end.
+//
+// A handler's context ends when the work has to stop, and its cause tells why:
+// the lease was lost, somebody asked to cancel or abandon the process, or the
+// worker drains. A handler that goes on nevertheless keeps its slot, and what it
+// writes through run is refused once the lease is not its own.
+//
+// Every worker also sweeps, for all kinds: it ends what somebody asked to
+// abandon, frees work from neighbours that it can see to have died, and abandons
+// owner_bound work that such a neighbour had begun. Spec 7.2 to 7.4 has all of it.
+//
 // # Errors
 //
 // Every error but BusyError is a *registry.Error; match it with errors.Is and the sentinels

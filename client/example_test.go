@@ -97,3 +97,43 @@ func ExampleClaimOrReclaim() {
 	// worker-1 has fencing token 1
 	// worker-2 leaves it to worker-1
 }
+
+// A worker in ten lines. It runs until its context ends; here that is when the
+// work is done. Over a cluster it is the same, with the client in place of the
+// registry in memory.
+func ExampleNewWorker() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	r := memory.New()
+	w, err := client.NewWorker(r, client.Handlers{"email": func(ctx context.Context, run *client.Run) (any, error) {
+		fmt.Printf("attempt %d at %s: %s\n", run.Attempt(), run.Process().ID, run.Input().Metadata)
+		if run.Attempt() == 1 {
+			return nil, client.Retry(time.Millisecond, errors.New("the mail server is busy"))
+		}
+		return "sent", nil // what the process ends with
+	}}, client.WithObserver(func(s client.Settled) {
+		fmt.Println(s.ProcessID, s.Outcome)
+		if s.Outcome == client.OutcomeCompleted {
+			stop()
+		}
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := w.Register(ctx, registry.ProcessRegistration{
+		ID:          "email-1",
+		Identity:    registry.ProcessIdentity{Kind: "email"},
+		Input:       registry.ProcessInput{Kind: registry.InputExternal, Metadata: registry.JSON(`{"to":"ada"}`)},
+		Disposition: registry.Rerunnable,
+	}); err != nil {
+		log.Fatal(err)
+	}
+	if err := w.Run(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// attempt 1 at email-1: {"to":"ada"}
+	// email-1 retried
+	// attempt 2 at email-1: {"to":"ada"}
+	// email-1 completed
+}

@@ -80,13 +80,9 @@ func (l *Lease) claim(ctx, life context.Context, processID string, owner registr
 	if err != nil {
 		return nil, err
 	}
-	l.timings = o.timings
-	l.lost, l.ended, l.kept = make(chan struct{}), make(chan struct{}), make(chan struct{})
-	// What a caller gave for one call must not go on with the work.
-	l.ctx, l.cancel = context.WithCancelCause(registry.WithOptions(ctx, registry.CallOptions{}))
-
+	l.prepare(ctx, o.timings)
 	l.sent = l.clock()
-	outcome, err := l.take(ctx, processID, owner, o.reclaim)
+	outcome, err := l.take(ctx, processID, owner, o.judge)
 	if err == nil && outcome.Busy != nil {
 		err = &BusyError{Holder: *outcome.Busy}
 	}
@@ -95,6 +91,37 @@ func (l *Lease) claim(ctx, life context.Context, processID string, owner registr
 		return nil, err
 	}
 	l.lease = *outcome.Acquired
+	return l.begin(life)
+}
+
+// adopt keeps a lease that was granted by another way than a claim, in answer to
+// a request that was first sent then. An answer that was long in coming, because
+// the cluster was asked to wait, leaves little trust or none: so a lease whose
+// renewal is due is renewed first, and trusted from there.
+func (l *Lease) adopt(ctx, life context.Context, granted registry.ProcessLease, sent time.Duration, t timings) (*Lease, error) {
+	l.prepare(ctx, t)
+	l.lease, l.sent = granted, sent
+	if l.clock() >= l.firstDue() {
+		renewal := l.renew(withAttemptTimeout(ctx, l.renewEvery))
+		if renewal.err != nil {
+			l.cancel(renewal.err)
+			return nil, renewal.err
+		}
+		l.renewed(renewal, 0)
+	}
+	return l.begin(life)
+}
+
+// prepare makes the handle ready to take a lease.
+func (l *Lease) prepare(ctx context.Context, t timings) {
+	l.timings = t
+	l.lost, l.ended, l.kept = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	// What a caller gave for one call must not go on with the work.
+	l.ctx, l.cancel = context.WithCancelCause(registry.WithOptions(ctx, registry.CallOptions{}))
+}
+
+// begin starts to keep the lease that was taken, for as long as life lasts.
+func (l *Lease) begin(life context.Context) (*Lease, error) {
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
@@ -102,9 +129,9 @@ func (l *Lease) claim(ctx, life context.Context, processID string, owner registr
 	return l, nil
 }
 
-func (l *Lease) take(ctx context.Context, processID string, owner registry.LeaseOwnerIdentity, reclaim bool) (registry.ProcessLeaseClaimOutcome, error) {
-	if reclaim {
-		return ClaimOrReclaim(ctx, l.registry, processID, owner, l.ttlMs())
+func (l *Lease) take(ctx context.Context, processID string, owner registry.LeaseOwnerIdentity, judge judge) (registry.ProcessLeaseClaimOutcome, error) {
+	if judge != nil {
+		return claimOrReclaim(ctx, l.registry, processID, owner, l.ttlMs(), judge)
 	}
 	return l.registry.ClaimProcessLease(ctx, processID, owner, l.ttlMs())
 }
@@ -216,6 +243,25 @@ const releaseTime = 5 * time.Second
 // handle's own, does not keep the lease from being released: the call is given
 // five seconds.
 func (l *Lease) Release(ctx context.Context) error {
+	return l.release(ctx, l.registry.CompleteProcessLease)
+}
+
+// ReleaseForRetry is Release, and keeps claim-next from handing the process out
+// for so much lease time, in whole milliseconds: registry.Queue. Errors:
+// InvalidArgument (over registry.MaxRetryAfterMs), and Unsupported over a
+// registry that hands out no work.
+func (l *Lease) ReleaseForRetry(ctx context.Context, after time.Duration) error {
+	queue, ok := l.registry.(registry.Queue)
+	if !ok {
+		return registry.Errorf(registry.CodeUnsupported, registry.Fields{Field: "queue"}, "this registry hands out no work")
+	}
+	return l.release(ctx, func(ctx context.Context, completion registry.ProcessLeaseCompletion) error {
+		return queue.ReleaseForRetry(ctx, completion, uint64(max(0, after.Milliseconds())))
+	})
+}
+
+// release ends the handle and gives the lease back by one call.
+func (l *Lease) release(ctx context.Context, call func(context.Context, registry.ProcessLeaseCompletion) error) error {
 	l.Close()
 	if ctx.Err() != nil {
 		var cancel context.CancelFunc
@@ -228,7 +274,7 @@ func (l *Lease) Release(ctx context.Context) error {
 		return nil
 	}
 	lease := l.Lease()
-	err := l.registry.CompleteProcessLease(ctx, registry.ProcessLeaseCompletion{ProcessID: lease.ProcessID, LeaseToken: lease.LeaseToken})
+	err := call(ctx, registry.ProcessLeaseCompletion{ProcessID: lease.ProcessID, LeaseToken: lease.LeaseToken})
 	l.over = err == nil
 	return err
 }

@@ -33,6 +33,15 @@ func (e *leaseError) Error() string { return e.failed.Error() }
 // Unwrap gives both to errors.Is and errors.As.
 func (e *leaseError) Unwrap() []error { return []error{e.reason, e.failed} }
 
+// catalogued is an error as one of the catalogue.
+func catalogued(err error) *registry.Error {
+	var known *registry.Error
+	if !errors.As(err, &known) {
+		return registry.Errorf(registry.CodeInternal, registry.Fields{}, "%v", err)
+	}
+	return known
+}
+
 func expired(processID, format string, args ...any) *registry.Error {
 	return registry.Errorf(registry.CodeLeaseExpired, registry.Fields{ProcessID: processID}, format, args...)
 }

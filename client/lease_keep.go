@@ -107,11 +107,7 @@ func (l *Lease) renewed(answer renewal, failures int) int {
 func (l *Lease) failure() *registry.Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var failed *registry.Error
-	if !errors.As(l.failed, &failed) {
-		return registry.Errorf(registry.CodeInternal, registry.Fields{}, "%v", l.failed)
-	}
-	return failed
+	return catalogued(l.failed)
 }
 
 // heed ends the handle if an error says that its lease is not the current one,

@@ -11,7 +11,9 @@ type LeaseOption func(*leaseOptions)
 
 type leaseOptions struct {
 	timings
-	reclaim bool
+	// judge finds the holders dead that the lease is taken away from; nil takes
+	// it away from nobody.
+	judge judge
 }
 
 // timings are the times of a lease. Those that were not given are derived from
@@ -50,9 +52,9 @@ func WithStopTime(stopTime time.Duration) LeaseOption {
 // WithReclaim takes the lease away from a holder that has died, as far as that
 // can be seen from here: see ClaimOrReclaim. The work of such a holder may have
 // left processes of its own behind.
-func WithReclaim() LeaseOption {
-	return func(o *leaseOptions) { o.reclaim = true }
-}
+func WithReclaim() LeaseOption { return withReclaim(JudgeHolder) }
+
+func withReclaim(judge judge) LeaseOption { return func(o *leaseOptions) { o.judge = judge } }
 
 // newLeaseOptions derives the times that were not given and checks all of them,
 // in the order of spec 7.1.

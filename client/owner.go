@@ -39,11 +39,18 @@ func JudgeHolder(holder, claimant registry.LeaseOwnerIdentity) registry.HolderVe
 // repeated whatever it came to: the same incarnation gets its own lease back.
 // Errors: InvalidArgument, NotFound, Terminal. Spec 5.26, 5.27.
 func ClaimOrReclaim(ctx context.Context, leases registry.Leases, processID string, owner registry.LeaseOwnerIdentity, ttlMs uint64) (registry.ProcessLeaseClaimOutcome, error) {
+	return claimOrReclaim(ctx, leases, processID, owner, ttlMs, JudgeHolder)
+}
+
+// judge says whether the holder of a lease has died.
+type judge func(holder, claimant registry.LeaseOwnerIdentity) registry.HolderVerdict
+
+func claimOrReclaim(ctx context.Context, leases registry.Leases, processID string, owner registry.LeaseOwnerIdentity, ttlMs uint64, judge judge) (registry.ProcessLeaseClaimOutcome, error) {
 	outcome, err := leases.ClaimProcessLease(ctx, processID, owner, ttlMs)
 	if err != nil || outcome.Busy == nil {
 		return outcome, err
 	}
-	verdict := JudgeHolder(outcome.Busy.Owner, owner)
+	verdict := judge(outcome.Busy.Owner, owner)
 	if verdict != registry.VerdictDead {
 		return outcome, nil
 	}
