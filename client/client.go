@@ -30,6 +30,7 @@ type Client struct {
 	targets *targets
 	// sessions is nil when the client uses none.
 	sessions *sessionPool
+	watches  *watchStream
 	// ctx ends with Close, and waiting calls with it.
 	ctx   context.Context
 	close context.CancelFunc
@@ -132,6 +133,7 @@ func Dial(addrs []string, opts ...Option) (*Client, error) {
 	if !o.noSessions {
 		c.sessions = &sessionPool{open: c.OpenSession}
 	}
+	c.watches = newWatchStream(c)
 	c.ctx, c.close = context.WithCancel(context.Background())
 	return c, nil
 }
@@ -147,7 +149,7 @@ func (c *Client) Close() error {
 	if c.sessions != nil {
 		c.sessions.close(c.CloseSession)
 	}
-	c.close()
+	c.watches.close(c.close)
 	c.targets.close()
 	return nil
 }

@@ -164,3 +164,10 @@ func (t *targets) close() {
 		target.conn.Close()
 	}
 }
+
+// count is how many addresses the user gave.
+func (t *targets) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.given)
+}

@@ -16,8 +16,8 @@ const maxReadWait = 10 * time.Second
 // Read implements decide.Log.
 func (n *Node) Read(ctx context.Context, read func(fsm.View)) error {
 	if registry.OptionsFrom(ctx).ReadLevel == registry.Stale {
-		if n.replica.broken.Load() {
-			return registry.Errorf(registry.CodeCorrupt, registry.Fields{}, "node %s: %v", n.config.ID, errBroken)
+		if err := n.notBroken(); err != nil {
+			return err
 		}
 	} else if err := n.readBarrier(ctx); err != nil {
 		n.answer(ctx, nil)

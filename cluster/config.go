@@ -28,6 +28,9 @@ type Peers interface {
 	NodeStatus(ctx context.Context, id, addr string) (registry.NodeStatus, error)
 	// StateHash asks a node for the hash of its state at a checkpoint.
 	StateHash(ctx context.Context, id, addr string, index uint64) (string, error)
+	// ReadIndex asks the leader for an index that is not below any write that
+	// was acked before the call.
+	ReadIndex(ctx context.Context, id, addr string) (uint64, error)
 }
 
 // Timing are the time-outs of raft. Zero values become the defaults.

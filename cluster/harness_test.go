@@ -262,6 +262,13 @@ func (p testPeers) StateHash(ctx context.Context, id, _ string, index uint64) (s
 	return "", errUnreachable
 }
 
+func (p testPeers) ReadIndex(ctx context.Context, id, _ string) (uint64, error) {
+	if n := p.c.node(id); n != nil {
+		return n.ReadIndex(ctx)
+	}
+	return 0, errUnreachable
+}
+
 func testLogger(t testing.TB) *slog.Logger {
 	if os.Getenv("HOLDFAST_TEST_LOG") == "" {
 		return slog.New(slog.DiscardHandler)

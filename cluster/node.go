@@ -78,7 +78,7 @@ func Open(config Config) (*Node, error) {
 	}
 	n.log = &watchedLog{LogStore: config.Storage.LogStore, metrics: n.metrics, sizes: logSizes{most: config.TrailingLogs}, failed: n.appendFailed}
 	n.replica = &replica{
-		machine: fsm.NewMachine(), identity: n.identity, logger: n.logger, metrics: n.metrics, fatal: n.fatal,
+		machine: fsm.NewMachine(), identity: n.identity, logger: n.logger, metrics: n.metrics, hub: newHub(windowChanges), fatal: n.fatal,
 		membersChanged: config.OnMembersChange, snapshotTaken: func() { n.log.bytes.Store(0) },
 	}
 	n.Registry = decide.NewRegistry(n, registry.TierDurable, rand.Reader)
@@ -105,6 +105,7 @@ func Open(config Config) (*Node, error) {
 	n.replica.started.Store(true)
 	config.Storage.snapshots.anyFrom()
 	n.background.Go(func() { n.watchSnapshots(bad) })
+	n.background.Go(func() { n.replica.hub.run(n.closing) })
 	n.background.Add(4)
 	go n.followLeadership(leadership)
 	go n.observeLeader()

@@ -32,6 +32,7 @@ type replica struct {
 	metrics       *metrics
 	// waiting are the calls to wake when processes become ready.
 	waiting decide.Waiting
+	hub     *hub
 
 	applied atomic.Uint64
 	waiters waiters
@@ -77,6 +78,7 @@ func (r *replica) Apply(entry *raft.Log) any {
 	}
 	r.advance(entry.Index)
 	r.waiting.Wake(result.Ready)
+	r.hub.publish(result.Changes)
 	return &result
 }
 
@@ -131,7 +133,9 @@ func (r *replica) restore(source io.Reader) error {
 	if err := r.adoptMembers(); err != nil {
 		return err
 	}
-	r.advance(r.position().Index)
+	p := r.position()
+	r.advance(p.Index)
+	r.hub.reset(p.Revision)
 	r.logger.Info("restored a snapshot", "index", r.applied.Load(), "bytes", file.bytes, "took", time.Since(begin).Round(time.Millisecond))
 	return nil
 }

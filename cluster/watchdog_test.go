@@ -146,6 +146,10 @@ func (fixedStatus) StateHash(context.Context, string, string, uint64) (string, e
 	return "", errUnreachable
 }
 
+func (fixedStatus) ReadIndex(context.Context, string, string) (uint64, error) {
+	return 0, errUnreachable
+}
+
 func TestLagThatGrowsUnderHealthyHeartbeatsRaisesAnAlarm(t *testing.T) {
 	c := newTestCluster(t, 1, func(config *Config) {
 		config.Limits = Limits{LagGrowths: 3, LagEntries: 10, LagInterval: time.Hour}

@@ -22,13 +22,17 @@ type Metrics struct {
 	calls    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	inFlight *prometheus.GaugeVec
+
+	watchStreams *prometheus.GaugeVec
+	watches      prometheus.Gauge
+	watchCutoffs prometheus.Counter
 }
 
 var _ prometheus.Collector = (*Metrics)(nil)
 
 // NewMetrics makes the metrics that the servers of one node share.
 func NewMetrics() *Metrics {
-	return &Metrics{
+	m := &Metrics{
 		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "holdfast_grpc_calls_total", Help: "gRPC calls that ended, by server, method and status code.",
 		}, []string{"server", "method", "code"}),
@@ -39,21 +43,38 @@ func NewMetrics() *Metrics {
 		inFlight: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "holdfast_grpc_calls_in_flight", Help: "gRPC calls under way, by server and method.",
 		}, []string{"server", "method"}),
+		watchStreams: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "holdfast_watch_streams", Help: "Streams of events and of changes that are open, by what they are of.",
+		}, []string{"of"}),
+		watches: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "holdfast_watches", Help: "Processes that are watched, once for every watch.",
+		}),
+		watchCutoffs: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "holdfast_watch_cutoffs_total", Help: "Streams that were cut off because their client did not read.",
+		}),
 	}
+	for _, of := range []string{"events", "changes"} {
+		m.watchStreams.WithLabelValues(of)
+	}
+	return m
+}
+
+func (m *Metrics) all() []prometheus.Collector {
+	return []prometheus.Collector{m.calls, m.seconds, m.inFlight, m.watchStreams, m.watches, m.watchCutoffs}
 }
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(descs chan<- *prometheus.Desc) {
-	m.calls.Describe(descs)
-	m.seconds.Describe(descs)
-	m.inFlight.Describe(descs)
+	for _, c := range m.all() {
+		c.Describe(descs)
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
-	m.calls.Collect(out)
-	m.seconds.Collect(out)
-	m.inFlight.Collect(out)
+	for _, c := range m.all() {
+		c.Collect(out)
+	}
 }
 
 // begin counts a call in and returns what counts it out. Methods that the

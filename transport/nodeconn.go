@@ -162,6 +162,13 @@ func (p *Peers) StateHash(ctx context.Context, id, addr string, index uint64) (s
 	return answer.GetHash(), err
 }
 
+// ReadIndex asks the leader for a log index that is not below any write which
+// was acked before the call. Errors: NotLeader, NoLeader.
+func (p *Peers) ReadIndex(ctx context.Context, id, addr string) (uint64, error) {
+	answer, err := ask(ctx, p, id, addr, pb.NodeClient.ReadIndex, &pb.ReadIndexRequest{})
+	return answer.GetIndex(), err
+}
+
 // ask makes one call to one node. An error that the node answered comes back
 // as it is; any other one names the node.
 func ask[Req, Resp any](ctx context.Context, p *Peers, id, addr string, call func(pb.NodeClient, context.Context, Req, ...grpc.CallOption) (*Resp, error), request Req) (*Resp, error) {

@@ -180,6 +180,10 @@ func (f *fakeNode) NodeStatus(context.Context, *pb.NodeStatusRequest) (*pb.NodeS
 	return &pb.NodeStatusResponse{Status: wire.NodeStatusToPB(f.status)}, nil
 }
 
+func (f *fakeNode) ReadIndex(context.Context, *pb.ReadIndexRequest) (*pb.ReadIndexResponse, error) {
+	return &pb.ReadIndexResponse{Index: 41}, nil
+}
+
 func (f *fakeNode) StateHash(_ context.Context, request *pb.StateHashRequest) (*pb.StateHashResponse, error) {
 	if request.GetIndex() < 5 {
 		return nil, wire.ErrorToStatus(registry.Errorf(registry.CodeCompacted, registry.Fields{}, "too old"))
@@ -204,6 +208,9 @@ func TestPeers(t *testing.T) {
 		}
 		if hash, err := peers.StateHash(ctx, "n2", n2.address(), 5); err != nil || hash != "abc" {
 			t.Errorf("hash %q, %v", hash, err)
+		}
+		if index, err := peers.ReadIndex(ctx, "n2", n2.address()); err != nil || index != 41 {
+			t.Errorf("read index %d, %v", index, err)
 		}
 	})
 	t.Run("ErrorThatTheNodeAnsweredComesBack", func(t *testing.T) {

@@ -43,6 +43,10 @@ type NodeBackend interface {
 	// StateHash is the hash that the state had right after the checkpoint entry
 	// of this index; it waits until that is applied. Errors: Compacted.
 	StateHash(ctx context.Context, index uint64) (string, error)
+	// ReadIndex is a log index for which the leader vouches: who has applied it
+	// has applied every write that was acked before the call. Errors: NotLeader,
+	// NoLeader.
+	ReadIndex(ctx context.Context) (uint64, error)
 }
 
 // ServerConfig says what a server serves, and to whom.
@@ -53,6 +57,9 @@ type ServerConfig struct {
 	// nodes can reach; without it this is the public server, which offers
 	// health and reflection.
 	Node NodeBackend
+	// Watches, when set, offers the Watches service within WatchLimits.
+	Watches     WatchBackend
+	WatchLimits WatchLimits
 	// Leader, when set, makes a node that does not lead hand calls on to the
 	// leader. It must be nil on the server that handed on calls arrive at, so
 	// that no call is handed on twice.
@@ -121,6 +128,13 @@ func NewServer(config ServerConfig) *Server {
 	server := &Server{Server: grpc.NewServer(options...)}
 	pb.RegisterRegistryServer(server, &registryService{backend: config.Backend})
 	pb.RegisterAdminServer(server, &adminService{backend: config.Backend})
+	if config.Watches != nil {
+		watches := &watchService{backend: config.Watches, limits: config.WatchLimits.filled(), log: log, metrics: config.Metrics, stopping: config.Stopping}
+		if watches.metrics == nil {
+			watches.metrics = NewMetrics()
+		}
+		pb.RegisterWatchesServer(server, watches)
+	}
 	if config.Node != nil {
 		pb.RegisterNodeServer(server, &nodeService{backend: config.Node})
 		return server

@@ -58,3 +58,8 @@ func (s *nodeService) StateHash(ctx context.Context, in *pb.StateHashRequest) (*
 	hash, err := s.backend.StateHash(ctx, in.GetIndex())
 	return &pb.StateHashResponse{Hash: hash}, err
 }
+
+func (s *nodeService) ReadIndex(ctx context.Context, _ *pb.ReadIndexRequest) (*pb.ReadIndexResponse, error) {
+	index, err := s.backend.ReadIndex(ctx)
+	return &pb.ReadIndexResponse{Index: index}, err
+}

@@ -275,6 +275,10 @@ func (f *fakeBackend) NodeStatus(ctx context.Context) (registry.NodeStatus, erro
 	return reply[registry.NodeStatus](f, ctx, "NodeStatus")
 }
 
+func (f *fakeBackend) ReadIndex(ctx context.Context) (uint64, error) {
+	return reply[uint64](f, ctx, "ReadIndex")
+}
+
 func (f *fakeBackend) StateHash(ctx context.Context, index uint64) (string, error) {
 	return reply[string](f, ctx, "StateHash", index)
 }

@@ -65,6 +65,8 @@ type Config struct {
 	// NoHandover makes the node stop without handing its leadership over, for
 	// nodes that stop together.
 	NoHandover bool
+	// WatchLimits bound the streams of events and changes.
+	WatchLimits transport.WatchLimits
 	// WrapLogStore, when set, puts a store of the caller's around raft's log
 	// store. It is meant for fault injection.
 	WrapLogStore func(raft.LogStore) raft.LogStore
@@ -222,7 +224,7 @@ func (i identity) Admit(peer transport.Hello, _ bool) error {
 // again.
 func (n *Node) serveRPC() {
 	n.public = transport.NewServer(transport.ServerConfig{
-		Backend: n.Node, Leader: leaderConns{n}, Log: n.logger, Metrics: n.calls, Stopping: n.draining,
+		Backend: n.Node, Watches: n.Node, WatchLimits: n.config.WatchLimits, Leader: leaderConns{n}, Log: n.logger, Metrics: n.calls, Stopping: n.draining,
 	})
 	n.internal = transport.NewServer(transport.ServerConfig{
 		Backend: n.Node, Node: n.Node, Log: n.logger, Metrics: n.calls, Options: transport.NodeServerOptions(),

@@ -275,6 +275,88 @@ func (x *StateHashResponse) GetHash() string {
 	return ""
 }
 
+// ReadIndexRequest has no arguments.
+type ReadIndexRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadIndexRequest) Reset() {
+	*x = ReadIndexRequest{}
+	mi := &file_holdfast_v1_node_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadIndexRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadIndexRequest) ProtoMessage() {}
+
+func (x *ReadIndexRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_holdfast_v1_node_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadIndexRequest.ProtoReflect.Descriptor instead.
+func (*ReadIndexRequest) Descriptor() ([]byte, []int) {
+	return file_holdfast_v1_node_proto_rawDescGZIP(), []int{6}
+}
+
+// ReadIndexResponse is the index that the leader vouches for.
+type ReadIndexResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadIndexResponse) Reset() {
+	*x = ReadIndexResponse{}
+	mi := &file_holdfast_v1_node_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadIndexResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadIndexResponse) ProtoMessage() {}
+
+func (x *ReadIndexResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_holdfast_v1_node_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadIndexResponse.ProtoReflect.Descriptor instead.
+func (*ReadIndexResponse) Descriptor() ([]byte, []int) {
+	return file_holdfast_v1_node_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReadIndexResponse) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
 var File_holdfast_v1_node_proto protoreflect.FileDescriptor
 
 const file_holdfast_v1_node_proto_rawDesc = "" +
@@ -289,12 +371,16 @@ const file_holdfast_v1_node_proto_rawDesc = "" +
 	"\x10StateHashRequest\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\"'\n" +
 	"\x11StateHashResponse\x12\x12\n" +
-	"\x04hash\x18\x01 \x01(\tR\x04hash2\x82\x02\n" +
+	"\x04hash\x18\x01 \x01(\tR\x04hash\"\x12\n" +
+	"\x10ReadIndexRequest\")\n" +
+	"\x11ReadIndexResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index2\xd3\x02\n" +
 	"\x04Node\x12U\n" +
 	"\vCurrentTerm\x12\x1f.holdfast.v1.CurrentTermRequest\x1a .holdfast.v1.CurrentTermResponse\"\x03\x90\x02\x01\x12R\n" +
 	"\n" +
 	"NodeStatus\x12\x1e.holdfast.v1.NodeStatusRequest\x1a\x1f.holdfast.v1.NodeStatusResponse\"\x03\x90\x02\x01\x12O\n" +
-	"\tStateHash\x12\x1d.holdfast.v1.StateHashRequest\x1a\x1e.holdfast.v1.StateHashResponse\"\x03\x90\x02\x01B7Z5github.com/holdfast-registry/holdfast/transport/pb;pbb\x06proto3"
+	"\tStateHash\x12\x1d.holdfast.v1.StateHashRequest\x1a\x1e.holdfast.v1.StateHashResponse\"\x03\x90\x02\x01\x12O\n" +
+	"\tReadIndex\x12\x1d.holdfast.v1.ReadIndexRequest\x1a\x1e.holdfast.v1.ReadIndexResponse\"\x03\x90\x02\x01B7Z5github.com/holdfast-registry/holdfast/transport/pb;pbb\x06proto3"
 
 var (
 	file_holdfast_v1_node_proto_rawDescOnce sync.Once
@@ -308,7 +394,7 @@ func file_holdfast_v1_node_proto_rawDescGZIP() []byte {
 	return file_holdfast_v1_node_proto_rawDescData
 }
 
-var file_holdfast_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_holdfast_v1_node_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_holdfast_v1_node_proto_goTypes = []any{
 	(*CurrentTermRequest)(nil),  // 0: holdfast.v1.CurrentTermRequest
 	(*CurrentTermResponse)(nil), // 1: holdfast.v1.CurrentTermResponse
@@ -316,18 +402,22 @@ var file_holdfast_v1_node_proto_goTypes = []any{
 	(*NodeStatusResponse)(nil),  // 3: holdfast.v1.NodeStatusResponse
 	(*StateHashRequest)(nil),    // 4: holdfast.v1.StateHashRequest
 	(*StateHashResponse)(nil),   // 5: holdfast.v1.StateHashResponse
-	(*NodeStatus)(nil),          // 6: holdfast.v1.NodeStatus
+	(*ReadIndexRequest)(nil),    // 6: holdfast.v1.ReadIndexRequest
+	(*ReadIndexResponse)(nil),   // 7: holdfast.v1.ReadIndexResponse
+	(*NodeStatus)(nil),          // 8: holdfast.v1.NodeStatus
 }
 var file_holdfast_v1_node_proto_depIdxs = []int32{
-	6, // 0: holdfast.v1.NodeStatusResponse.status:type_name -> holdfast.v1.NodeStatus
+	8, // 0: holdfast.v1.NodeStatusResponse.status:type_name -> holdfast.v1.NodeStatus
 	0, // 1: holdfast.v1.Node.CurrentTerm:input_type -> holdfast.v1.CurrentTermRequest
 	2, // 2: holdfast.v1.Node.NodeStatus:input_type -> holdfast.v1.NodeStatusRequest
 	4, // 3: holdfast.v1.Node.StateHash:input_type -> holdfast.v1.StateHashRequest
-	1, // 4: holdfast.v1.Node.CurrentTerm:output_type -> holdfast.v1.CurrentTermResponse
-	3, // 5: holdfast.v1.Node.NodeStatus:output_type -> holdfast.v1.NodeStatusResponse
-	5, // 6: holdfast.v1.Node.StateHash:output_type -> holdfast.v1.StateHashResponse
-	4, // [4:7] is the sub-list for method output_type
-	1, // [1:4] is the sub-list for method input_type
+	6, // 4: holdfast.v1.Node.ReadIndex:input_type -> holdfast.v1.ReadIndexRequest
+	1, // 5: holdfast.v1.Node.CurrentTerm:output_type -> holdfast.v1.CurrentTermResponse
+	3, // 6: holdfast.v1.Node.NodeStatus:output_type -> holdfast.v1.NodeStatusResponse
+	5, // 7: holdfast.v1.Node.StateHash:output_type -> holdfast.v1.StateHashResponse
+	7, // 8: holdfast.v1.Node.ReadIndex:output_type -> holdfast.v1.ReadIndexResponse
+	5, // [5:9] is the sub-list for method output_type
+	1, // [1:5] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -345,7 +435,7 @@ func file_holdfast_v1_node_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_holdfast_v1_node_proto_rawDesc), len(file_holdfast_v1_node_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	Node_CurrentTerm_FullMethodName = "/holdfast.v1.Node/CurrentTerm"
 	Node_NodeStatus_FullMethodName  = "/holdfast.v1.Node/NodeStatus"
 	Node_StateHash_FullMethodName   = "/holdfast.v1.Node/StateHash"
+	Node_ReadIndex_FullMethodName   = "/holdfast.v1.Node/ReadIndex"
 )
 
 // NodeClient is the client API for Node service.
@@ -39,6 +40,10 @@ type NodeClient interface {
 	// StateHash tells the hash that the asked node's state had at a checkpoint
 	// entry; it waits until the node has applied that entry.
 	StateHash(ctx context.Context, in *StateHashRequest, opts ...grpc.CallOption) (*StateHashResponse, error)
+	// ReadIndex tells a log index for which the asked node, the leader, vouches: who
+	// has applied it has applied every write that was acknowledged before the
+	// call.
+	ReadIndex(ctx context.Context, in *ReadIndexRequest, opts ...grpc.CallOption) (*ReadIndexResponse, error)
 }
 
 type nodeClient struct {
@@ -79,6 +84,16 @@ func (c *nodeClient) StateHash(ctx context.Context, in *StateHashRequest, opts .
 	return out, nil
 }
 
+func (c *nodeClient) ReadIndex(ctx context.Context, in *ReadIndexRequest, opts ...grpc.CallOption) (*ReadIndexResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReadIndexResponse)
+	err := c.cc.Invoke(ctx, Node_ReadIndex_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // NodeServer is the server API for Node service.
 // All implementations must embed UnimplementedNodeServer
 // for forward compatibility.
@@ -94,6 +109,10 @@ type NodeServer interface {
 	// StateHash tells the hash that the asked node's state had at a checkpoint
 	// entry; it waits until the node has applied that entry.
 	StateHash(context.Context, *StateHashRequest) (*StateHashResponse, error)
+	// ReadIndex tells a log index for which the asked node, the leader, vouches: who
+	// has applied it has applied every write that was acknowledged before the
+	// call.
+	ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error)
 	mustEmbedUnimplementedNodeServer()
 }
 
@@ -112,6 +131,9 @@ func (UnimplementedNodeServer) NodeStatus(context.Context, *NodeStatusRequest) (
 }
 func (UnimplementedNodeServer) StateHash(context.Context, *StateHashRequest) (*StateHashResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StateHash not implemented")
+}
+func (UnimplementedNodeServer) ReadIndex(context.Context, *ReadIndexRequest) (*ReadIndexResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReadIndex not implemented")
 }
 func (UnimplementedNodeServer) mustEmbedUnimplementedNodeServer() {}
 func (UnimplementedNodeServer) testEmbeddedByValue()              {}
@@ -188,6 +210,24 @@ func _Node_StateHash_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Node_ReadIndex_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReadIndexRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(NodeServer).ReadIndex(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Node_ReadIndex_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(NodeServer).ReadIndex(ctx, req.(*ReadIndexRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Node_ServiceDesc is the grpc.ServiceDesc for Node service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -206,6 +246,10 @@ var Node_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StateHash",
 			Handler:    _Node_StateHash_Handler,
+		},
+		{
+			MethodName: "ReadIndex",
+			Handler:    _Node_ReadIndex_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -66,13 +66,10 @@ func ErrorToStatus(err error) error {
 	if err == nil {
 		return nil
 	}
-	var e *registry.Error
-	if !errors.As(err, &e) {
-		if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
-			return err
-		}
-		e = registry.Errorf(registry.CodeInternal, registry.Fields{}, "%s", err.Error())
+	if _, ok := err.(interface{ GRPCStatus() *status.Status }); ok {
+		return err
 	}
+	e := catalogued(err)
 	code := GRPCCode(e.Code)
 	text := cut(valid(e.Message), maxErrorText)
 	s, failed := status.New(code, text).WithDetails(errorToPB(e, text))
@@ -82,6 +79,15 @@ func ErrorToStatus(err error) error {
 		return status.Error(code, text)
 	}
 	return s.Err()
+}
+
+// catalogued returns an error of the catalogue: the one in err, or Internal.
+func catalogued(err error) *registry.Error {
+	var e *registry.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return registry.Errorf(registry.CodeInternal, registry.Fields{}, "%s", err.Error())
 }
 
 // ErrorFromStatus returns the error that a failed call carries. It is false

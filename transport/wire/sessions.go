@@ -34,9 +34,7 @@ func RequiredStampFromPB(m *pb.SessionStamp) (registry.SessionStamp, error) {
 func WriteOutcomeToPB(outcome registry.WriteOutcome) *pb.SettleWriteResponse {
 	return &pb.SettleWriteResponse{
 		Done: outcome.Done, Revision: outcome.Revision,
-		Refusal: pointer(outcome.Refusal, func(e *registry.Error) *pb.ErrorDetail {
-			return errorToPB(e, cut(valid(e.Message), maxErrorText))
-		}),
+		Refusal: pointer(outcome.Refusal, func(e *registry.Error) *pb.ErrorDetail { return ErrorToDetail(e) }),
 	}
 }
 
