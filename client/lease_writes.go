@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -26,6 +27,40 @@ func (l *Lease) CompleteProcess(ctx context.Context, output registry.ProcessAwai
 	return fenced(l, func(processID string, fence *registry.Fence) (registry.ProcessRecord, error) {
 		return l.registry.CompleteProcess(ctx, processID, output, fence)
 	})
+}
+
+// completeAndRelease ends the process and gives the lease back by one write,
+// where the registry takes several as one; else it only ends the process.
+func (l *Lease) completeAndRelease(ctx context.Context, output registry.ProcessAwaitOutput) error {
+	batches, ok := l.registry.(registry.Batches)
+	if !ok {
+		_, err := l.CompleteProcess(ctx, output)
+		return err
+	}
+	_, err := fenced(l, func(processID string, fence *registry.Fence) ([]registry.OperationAnswer, error) {
+		answers, err := batches.Batch(ctx, []registry.Operation{
+			registry.CompleteProcessOperation{ProcessID: processID, Output: output, Fence: fence},
+			registry.CompleteProcessLeaseOperation{Completion: registry.ProcessLeaseCompletion{ProcessID: processID, LeaseToken: fence.LeaseToken}},
+		})
+		return answers, asAlone(err)
+	})
+	if err == nil {
+		l.Close()
+		l.releasing.Lock()
+		defer l.releasing.Unlock()
+		l.over = true
+	}
+	return err
+}
+
+// asAlone is the error that the refused operation of a batch would have got
+// alone.
+func asAlone(err error) error {
+	var refused *registry.Error
+	if !errors.As(err, &refused) || refused.Code != registry.CodeBatchRefused {
+		return err
+	}
+	return registry.Errorf(registry.CodeByName(refused.Fields.OperationCode), refused.Fields, "%s", refused.Message)
 }
 
 // RecordFirstStarted stores that execution began, and that it was this lease's

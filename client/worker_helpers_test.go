@@ -31,8 +31,7 @@ type workbench struct {
 	// What a test may put before calls of the worker.
 	beforeStart    func(ctx context.Context, processID string, fence *registry.Fence)
 	renew          func() error
-	complete       func() error
-	afterComplete  func() error
+	afterBatch     func() error
 	claims         func(registry.ClaimNextRequest)
 	afterClaimNext func()
 }
@@ -73,17 +72,12 @@ func (b *workbench) RenewProcessLease(ctx context.Context, lease registry.Proces
 	return b.Registry.RenewProcessLease(ctx, lease, ttlMs)
 }
 
-func (b *workbench) CompleteProcess(ctx context.Context, processID string, output registry.ProcessAwaitOutput, fence *registry.Fence) (registry.ProcessRecord, error) {
-	if b.complete != nil {
-		if err := b.complete(); err != nil {
-			return registry.ProcessRecord{}, err
-		}
+func (b *workbench) Batch(ctx context.Context, operations []registry.Operation) ([]registry.OperationAnswer, error) {
+	answers, err := b.Registry.Batch(ctx, operations)
+	if err == nil && b.afterBatch != nil {
+		err = b.afterBatch()
 	}
-	record, err := b.Registry.CompleteProcess(ctx, processID, output, fence)
-	if err == nil && b.afterComplete != nil {
-		err = b.afterComplete()
-	}
-	return record, err
+	return answers, err
 }
 
 func (b *workbench) ClaimNext(ctx context.Context, request registry.ClaimNextRequest) ([]registry.ClaimedProcess, error) {
@@ -100,7 +94,12 @@ func (b *workbench) ClaimNext(ctx context.Context, request registry.ClaimNextReq
 // worker makes a worker whose sweeps come only when the test asks for them.
 func (b *workbench) worker(handlers Handlers, opts ...WorkerOption) *Worker {
 	b.t.Helper()
-	w, err := NewWorker(b, handlers, append([]WorkerOption{
+	return b.workerOver(b, handlers, opts...)
+}
+
+func (b *workbench) workerOver(r WorkRegistry, handlers Handlers, opts ...WorkerOption) *Worker {
+	b.t.Helper()
+	w, err := NewWorker(r, handlers, append([]WorkerOption{
 		WithWorkerID("me"), WithSweepInterval(time.Hour), WithLeaseTTL(ttl),
 		WithObserver(b.observe), WithWorkerLogger(testLogger(b.t)),
 		func(o *workerOptions) { o.clock, o.judge = b.boot.read, b.judge },

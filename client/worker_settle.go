@@ -33,15 +33,20 @@ func (w *Worker) write(base context.Context, run *Run, end ending) (Outcome, err
 // complete ends the process. What the registry does not take as an output is
 // replaced by a failure that says so.
 func (w *Worker) complete(base context.Context, run *Run, end ending) (Outcome, error) {
-	output := *end.output
+	output, unknown := *end.output, false
 	write := func(ctx context.Context) error {
-		_, err := run.lease.CompleteProcess(ctx, output)
+		err := run.lease.completeAndRelease(ctx, output)
+		unknown = unknown || err != nil && !registry.IsDefinite(err)
 		return err
 	}
 	err, outcome := w.insist(base, run.lease, write), end.outcome
 	if refused := registry.CodeOf(err); refused == registry.CodeInvalidArgument || refused == registry.CodeTooLarge || refused == registry.CodePayloadRejected {
 		output, outcome = failed(FailureOutput, err.Error()), OutcomeFailed
 		err = w.insist(base, run.lease, write)
+	}
+	if unknown && errors.Is(err, registry.ErrFenced) && w.hasEnded(base, run, output.Kind) {
+		// An earlier try has done it all: the lease is given back.
+		err = nil
 	}
 	switch registry.CodeOf(err) {
 	case 0:
@@ -51,6 +56,14 @@ func (w *Worker) complete(base context.Context, run *Run, end ending) (Outcome, 
 	}
 	w.logger.Warn("the end of a process could not be written", "process", run.process.ID, "outcome", outcome, "error", err)
 	return OutcomeLost, err
+}
+
+// hasEnded tells that a process ended as an output of this kind ends it.
+func (w *Worker) hasEnded(base context.Context, run *Run, kind registry.OutputKind) bool {
+	ctx, cancel := context.WithTimeout(base, releaseTime)
+	defer cancel()
+	record, err := w.registry.GetProcess(ctx, run.process.ID)
+	return err == nil && record.Life == run.process.Life && record.Status.State == kind.State()
 }
 
 // insist makes a write that may be repeated until it is answered or the lease is

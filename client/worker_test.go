@@ -309,25 +309,51 @@ func TestAnEndByOthersStopsTheHandler(t *testing.T) {
 	}
 }
 
-// TestAnEndWhoseAnswerIsLostIsWrittenAgain: A20 makes the repeat harmless.
+// TestAnEndWhoseAnswerIsLostIsWrittenAgain: the repeat does no harm, whether the
+// lease was given back with the end or is still held.
 func TestAnEndWhoseAnswerIsLostIsWrittenAgain(t *testing.T) {
-	b := newWorkbench(t)
-	b.register("p", registry.OwnerBound)
-	lost := 2
-	b.afterComplete = func() error {
-		if lost--; lost >= 0 {
-			return failure(registry.CodeOutcomeUnknown)
-		}
-		return nil
+	for _, test := range []struct {
+		name string
+		over func(b *workbench, lose func() error) WorkRegistry
+		lost int
+	}{
+		{"with the release", func(b *workbench, lose func() error) WorkRegistry { b.afterBatch = lose; return b }, 1},
+		{"before the release", func(b *workbench, lose func() error) WorkRegistry { return &lostEnds{b, lose} }, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newWorkbench(t)
+			b.register("p", registry.OwnerBound)
+			left := test.lost
+			r := test.over(b, func() error {
+				if left--; left >= 0 {
+					return failure(registry.CodeOutcomeUnknown)
+				}
+				return nil
+			})
+			b.start(b.workerOver(r, Handlers{"email": answer("done", nil)}))
+			if settled := b.await(1); settled[0].Outcome != OutcomeCompleted || left > 0 || b.lease("p") != nil {
+				t.Errorf("%+v, %d answers to lose were left, lease %+v", settled, left, b.lease("p"))
+			}
+			events, err := b.EventsAfter(t.Context(), "p", 0, registry.PageRequest{})
+			if err != nil || len(events.Items) != 1 {
+				t.Errorf("events: %+v, %v", events.Items, err)
+			}
+		})
 	}
-	b.start(b.worker(Handlers{"email": answer("done", nil)}))
-	if settled := b.await(1); settled[0].Outcome != OutcomeCompleted || lost != -1 {
-		t.Errorf("%+v, %d answers to lose were left", settled, lost)
+}
+
+// lostEnds completes processes and loses the answer. It offers no batches.
+type lostEnds struct {
+	WorkRegistry
+	lose func() error
+}
+
+func (l *lostEnds) CompleteProcess(ctx context.Context, processID string, output registry.ProcessAwaitOutput, fence *registry.Fence) (registry.ProcessRecord, error) {
+	record, err := l.WorkRegistry.CompleteProcess(ctx, processID, output, fence)
+	if err == nil {
+		err = l.lose()
 	}
-	events, err := b.EventsAfter(t.Context(), "p", 0, registry.PageRequest{})
-	if err != nil || len(events.Items) != 1 {
-		t.Errorf("events: %+v, %v", events.Items, err)
-	}
+	return record, err
 }
 
 // TestALongWaitForWorkCostsNoTrust: the ttl counts from before the request was
