@@ -24,6 +24,13 @@ import (
 const workerEnv = "HOLDFAST_TEST_PAUSED_WORKER"
 
 func TestMain(m *testing.M) {
+	if addrs := os.Getenv(helperEnv); addrs != "" {
+		if err := helperWorker(strings.Split(addrs, ","), os.Getenv(helperTTLEnv), os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if addrs := os.Getenv(workerEnv); addrs != "" {
 		if err := pausedWorker(strings.Split(addrs, ","), os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
