@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
+	"os/signal"
 	"time"
 
 	"github.com/holdfast-registry/holdfast/client"
@@ -98,9 +100,37 @@ func ExampleClaimOrReclaim() {
 	// worker-2 leaves it to worker-1
 }
 
-// A worker in ten lines. It runs until its context ends; here that is when the
-// work is done. Over a cluster it is the same, with the client in place of the
-// registry in memory.
+// A worker in ten lines, over a cluster.
+func ExampleWorker() {
+	send := func(context.Context, registry.JSON) error { return nil }
+	work := func(ctx context.Context, c *client.Client) error {
+		w, err := client.NewWorker(c, client.Handlers{
+			"email": func(ctx context.Context, run *client.Run) (any, error) {
+				if err := send(ctx, run.Input().Metadata); err != nil && run.Attempt() < 5 {
+					return nil, client.Retry(time.Minute, err) // or any other error: the process fails
+				}
+				return "sent", nil // what the process ends with
+			},
+		})
+		if err != nil {
+			return err
+		}
+		return w.Run(ctx) // until ctx ends; then handlers get ten seconds to finish
+	}
+	c, err := client.Dial([]string{"127.0.0.1:7400", "127.0.0.1:7401", "127.0.0.1:7402"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer c.Close()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := work(ctx, c); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A worker over the registry in memory, as the tests of a program have it. It
+// runs until its context ends; here that is when the work is done.
 func ExampleNewWorker() {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

@@ -81,9 +81,10 @@ func TestThreeWorkersRunEveryProcessOnce(t *testing.T) {
 	const workers, processes, concurrency = 3, 300, 5
 	for _, test := range []struct {
 		name string
-		// stopAt is after how many runs the leader is stopped.
+		// stopAt is the run after which the leader is stopped; those after twice
+		// as many end only when it is gone.
 		stopAt int
-	}{{"undisturbed", -1}, {"while the leader is stopped", processes / 3}} {
+	}{{"undisturbed", 0}, {"while the leader is stopped", processes / 3}} {
 		t.Run(test.name, func(t *testing.T) {
 			nodes := nodetest.Start(t, 3, nil)
 			c := dial(t, nodes)
@@ -99,7 +100,7 @@ func TestThreeWorkersRunEveryProcessOnce(t *testing.T) {
 
 			var mu sync.Mutex
 			runs, total, done := map[string]int{}, 0, make(chan struct{})
-			stopLeader := make(chan struct{})
+			stopLeader, stopped := make(chan struct{}), make(chan struct{})
 			// Nobody goes on before everybody has begun, so that all take part.
 			var begun sync.WaitGroup
 			begun.Add(workers)
@@ -109,13 +110,17 @@ func TestThreeWorkersRunEveryProcessOnce(t *testing.T) {
 					first()
 					begun.Wait()
 					mu.Lock()
-					defer mu.Unlock()
 					runs[run.Process().ID]++
 					if total++; total == test.stopAt {
 						close(stopLeader)
 					}
 					if total == processes {
 						close(done)
+					}
+					last := total > 2*test.stopAt
+					mu.Unlock()
+					if last {
+						<-stopped
 					}
 					return run.Lease().Lease().FencingToken, nil
 				}, client.WithConcurrency(concurrency))
@@ -124,6 +129,7 @@ func TestThreeWorkersRunEveryProcessOnce(t *testing.T) {
 				next(t, stopLeader, "the middle")
 				nodes.Stop(nodes.AwaitLeader())
 			}
+			close(stopped)
 			next(t, done, "the last run")
 			for i := range processes {
 				id := fmt.Sprintf("p%03d", i)

@@ -208,22 +208,40 @@ func TestCitationsOfTheContract(t *testing.T) {
 
 var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// TestReadmeShowsTheExample keeps what the README shows and what is compiled
-// the same, but for indentation.
-func TestReadmeShowsTheExample(t *testing.T) {
+// TestReadmeShowsWhatIsCompiled keeps what the README shows and the examples the
+// same, but for indentation.
+func TestReadmeShowsWhatIsCompiled(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	example, err := os.ReadFile(filepath.Join(root, "examples/embed/main.go"))
-	if err != nil {
-		t.Fatal(err)
+	examples := make(map[string]string)
+	for name, content := range readTree(t, ".go") {
+		if strings.HasPrefix(name, "examples/") || strings.HasSuffix(name, "/example_test.go") {
+			examples[name] = content
+		}
 	}
 	blocks := goBlock.FindAllStringSubmatch(string(readme), -1)
-	if len(blocks) != 1 {
-		t.Fatalf("README.md has %d blocks of Go, and one belongs to examples/embed", len(blocks))
+	if len(blocks) == 0 {
+		t.Fatal("README.md shows no Go: is it still in blocks of ```go?")
 	}
-	if flat := strings.ReplaceAll(blocks[0][1], "\t", ""); !strings.Contains(strings.ReplaceAll(string(example), "\t", ""), flat) {
-		t.Errorf("README.md shows code that is not in examples/embed/main.go:\n%s", blocks[0][1])
+	for _, block := range blocks {
+		if !compiled(examples, block[1]) {
+			t.Errorf("README.md shows code that is in none of the examples:\n%s", block[1])
+		}
 	}
+	if made := map[string]string{"examples/x/main.go": "func main() {\n\tx()\n}\n"}; compiled(made, "y()\n") || !compiled(made, "x()\n") {
+		t.Error("code that is in no example was judged as shown")
+	}
+}
+
+// compiled tells that one of the examples has this code.
+func compiled(examples map[string]string, code string) bool {
+	flat := func(code string) string { return strings.ReplaceAll(code, "\t", "") }
+	for _, content := range examples {
+		if strings.Contains(flat(content), flat(code)) {
+			return true
+		}
+	}
+	return false
 }
