@@ -39,6 +39,14 @@ var stories = []story{
 		"agent: completed",
 		"nobody holds it, and its log has step, signal.approve, step, process.completed",
 	}},
+	{"worker", []string{
+		"story: registered 10 emails",
+		": sends email-",
+		"story: killed worker-",
+		"attempt 2",
+		" was begun by worker-",
+		"story: all 10 emails were sent and completed, each once",
+	}},
 }
 
 // limit is far more than any example takes.
