@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-registry/holdfast/client"
 	"github.com/holdfast-registry/holdfast/internal/node"
 	"github.com/holdfast-registry/holdfast/registry"
 )
@@ -54,7 +55,7 @@ type app struct {
 	interactive func() bool
 	// dial opens the client. It is a field so that tests can put a registry in
 	// memory behind the commands.
-	dial func(addrs []string, timeout time.Duration) (server, error)
+	dial func(addrs []string, timeout time.Duration, options ...client.Option) (server, error)
 	// startNode starts a node, for dev and serve.
 	startNode func(ctx context.Context, config node.Config) (runningNode, error)
 
@@ -231,7 +232,7 @@ func (a *app) callsWithin(limit time.Duration, body func(ctx context.Context, s 
 		a.begun = true
 		ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 		defer cancel()
-		s, err := a.dial(a.addrs, a.timeout)
+		s, err := a.dial(a.addrs, a.timeout, client.WithoutSessions())
 		if err != nil {
 			return fmt.Errorf("open the client: %w", err)
 		}

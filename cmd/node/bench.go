@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/holdfast-registry/holdfast/client"
 	"github.com/holdfast-registry/holdfast/internal/bench"
 )
 
@@ -18,6 +19,7 @@ const (
 )
 
 func (a *app) benchCommand() *cobra.Command {
+	var sessions bool
 	config := bench.Config{}
 	level := ""
 	cmd := &cobra.Command{
@@ -49,12 +51,17 @@ The processes of a run stay in the cluster: use one that holds nothing else.`,
 	flags.DurationVar(&config.WarmUp, "warm-up", 2*time.Second, "how long to load before measuring")
 	flags.Float64Var(&config.Rate, "rate", 0, "begin so many iterations a second instead of waiting for answers")
 	flags.IntVar(&config.PayloadBytes, "payload-bytes", 256, "the size of an event's payload")
+	flags.BoolVar(&sessions, "sessions", false, "stamp writes so that each happens once, as the Go client does unless told otherwise")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkBench(&config, level); err != nil {
 			return err
 		}
 		a.begun = true
-		s, err := a.dial(a.addrs, a.timeout)
+		var options []client.Option
+		if !sessions {
+			options = append(options, client.WithoutSessions())
+		}
+		s, err := a.dial(a.addrs, a.timeout, options...)
 		if err != nil {
 			return fmt.Errorf("open the client: %w", err)
 		}

@@ -10,8 +10,8 @@ import (
 
 // dialClient opens a client for one command. It gives up trying when the
 // command's time is over anyway.
-func dialClient(addrs []string, timeout time.Duration) (server, error) {
-	return client.Dial(addrs, client.WithRetryTimeout(timeout), client.WithoutSessions())
+func dialClient(addrs []string, timeout time.Duration, options ...client.Option) (server, error) {
+	return client.Dial(addrs, append([]client.Option{client.WithRetryTimeout(timeout)}, options...)...)
 }
 
 // collect reads a whole list. An empty one is [] as JSON, and not null.

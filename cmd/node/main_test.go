@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-registry/holdfast/client"
 	"github.com/holdfast-registry/holdfast/internal/node"
 	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/registry/memory"
@@ -63,7 +64,7 @@ func (d *desk) runWith(stdin string, args ...string) outcome {
 			return value, ok
 		},
 		interactive: func() bool { return !d.unattended },
-		dial: func(addrs []string, timeout time.Duration) (server, error) {
+		dial: func(addrs []string, timeout time.Duration, _ ...client.Option) (server, error) {
 			d.dialed, d.timeout, d.opened = addrs, timeout, d.opened+1
 			return d, nil
 		},
