@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ type workbench struct {
 	mu      sync.Mutex
 	settled []Settled
 	changed chan struct{}
+	// asked counts the claims that the worker asked for by name.
+	asked atomic.Int64
 	// dead are the owners that the worker finds dead.
 	dead map[string]bool
 
@@ -70,6 +73,13 @@ func (b *workbench) RenewProcessLease(ctx context.Context, lease registry.Proces
 		}
 	}
 	return b.Registry.RenewProcessLease(ctx, lease, ttlMs)
+}
+
+func (b *workbench) ClaimProcessLease(ctx context.Context, processID string, owner registry.LeaseOwnerIdentity, ttlMs uint64) (registry.ProcessLeaseClaimOutcome, error) {
+	if owner.OwnerID == "me" {
+		b.asked.Add(1)
+	}
+	return b.Registry.ClaimProcessLease(ctx, processID, owner, ttlMs)
 }
 
 func (b *workbench) Batch(ctx context.Context, operations []registry.Operation) ([]registry.OperationAnswer, error) {

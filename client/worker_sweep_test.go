@@ -137,8 +137,8 @@ func TestTheSweep(t *testing.T) {
 			// The worker has no handler of this kind: that is for running only.
 			b.sweep(b.worker(Handlers{"other": answer(nil, nil)}))
 
-			if claimed := b.lastToken("p") != before; claimed != test.does.claims {
-				t.Errorf("it was claimed: %v, want %v", claimed, test.does.claims)
+			if asked, claimed := b.asked.Load() > 0, b.lastToken("p") != before; claimed != test.does.claims || asked != claimed {
+				t.Errorf("a claim was asked for: %v, and granted: %v, want %v", asked, claimed, test.does.claims)
 			}
 			if test.does.claims && b.lease("p") != nil {
 				t.Errorf("its lease was kept: %+v", b.lease("p"))
@@ -308,35 +308,46 @@ func TestALostLeaseStopsTheWork(t *testing.T) {
 // TestLostWorkIsAbandonedAsSoonAsThatIsPossible: while another holds the lease
 // it is not, and this worker's life must not keep it running for ever.
 func TestLostWorkIsAbandonedAsSoonAsThatIsPossible(t *testing.T) {
-	b := newWorkbench(t)
-	b.register("p", registry.OwnerBound)
-	var other registry.ProcessLease
-	w := b.worker(Handlers{"email": func(ctx context.Context, run *Run) (any, error) {
-		lease := run.Lease().Lease()
-		if err := b.CompleteProcessLease(t.Context(), registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: lease.LeaseToken}); err != nil {
-			t.Error(err)
-		}
-		other = b.holdAs("other", "p")
-		b.boot.pass(ttl)
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}})
-	stop := b.start(w)
-	if settled := b.await(1); settled[0].Outcome != OutcomeLost {
-		t.Errorf("settled: %+v", settled)
+	for _, test := range []struct {
+		name     string
+		interval time.Duration
+		stop     bool
+	}{{"by a sweep", time.Millisecond, false}, {"by the drain", time.Hour, true}} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newWorkbench(t)
+			b.register("p", registry.OwnerBound)
+			var other registry.ProcessLease
+			stop := b.start(b.worker(Handlers{"email": func(ctx context.Context, run *Run) (any, error) {
+				lease := run.Lease().Lease()
+				if err := b.CompleteProcessLease(t.Context(), registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: lease.LeaseToken}); err != nil {
+					t.Error(err)
+				}
+				other = b.holdAs("other", "p")
+				b.boot.pass(ttl)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}}, WithSweepInterval(test.interval)))
+			if settled := b.await(1); settled[0].Outcome != OutcomeLost {
+				t.Errorf("settled: %+v", settled)
+			}
+			b.mustEnd("p", registry.StateRunning, "")
+			if held := b.lease("p"); held == nil || held.LeaseToken != other.LeaseToken {
+				t.Errorf("the other's lease was touched: %+v", held)
+			}
+			if err := b.CompleteProcessLease(t.Context(), registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: other.LeaseToken}); err != nil {
+				t.Fatal(err)
+			}
+			if test.stop {
+				if err := stop(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for deadline := time.Now().Add(patience); !b.get("p").Status.State.Terminal() && time.Now().Before(deadline); {
+				time.Sleep(time.Millisecond)
+			}
+			b.mustBeAbandoned("p", registry.WriterOwnerDrain, "me")
+		})
 	}
-	w.disownAll(t.Context()) // what its next sweep begins with
-	b.mustEnd("p", registry.StateRunning, "")
-	if held := b.lease("p"); held == nil || held.LeaseToken != other.LeaseToken {
-		t.Errorf("the other's lease was touched: %+v", held)
-	}
-	if err := b.CompleteProcessLease(t.Context(), registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: other.LeaseToken}); err != nil {
-		t.Fatal(err)
-	}
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	b.mustBeAbandoned("p", registry.WriterOwnerDrain, "me")
 }
 
 // TestAStartWhoseAnswerIsLostIsAbandoned: the worker may be the one that began

@@ -162,6 +162,9 @@ func TestConcurrencyIsBounded(t *testing.T) {
 	incarnations := map[string]bool{}
 	b.claims = func(request registry.ClaimNextRequest) {
 		limits = append(limits, request.Limit)
+		if request.WaitMs != registry.MaxClaimWaitMs || request.TTLMs != uint64(ttl.Milliseconds()) || !slices.Equal(request.Kinds, []string{"email"}) {
+			t.Errorf("it asks for %+v", request)
+		}
 		if incarnations[request.Owner.IncarnationID] {
 			t.Error("two requests share an incarnation")
 		}
