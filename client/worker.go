@@ -112,6 +112,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	defer w.stop()
+	// What a caller gave for one call must not go on with all of the work.
+	ctx = registry.WithOptions(ctx, registry.CallOptions{})
 	// What is under way outlives ctx, for as long as the drain lasts.
 	base, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer giveUp()

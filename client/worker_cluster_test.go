@@ -207,17 +207,22 @@ func TestAWorkerOnACluster(t *testing.T) {
 			t.Errorf("it ended with %+v, %d attempts too many", output, len(attempts))
 		}
 	})
-	t.Run("cancel and abandon requests reach the handler", func(t *testing.T) {
-		began, causes := make(chan string), make(chan error, 2)
+	stopped := func(t *testing.T, ttl time.Duration, id string) (causes <-chan error) {
+		began, ended := make(chan string), make(chan error, 1)
 		startWorker(t, dial(t, nodes), func(ctx context.Context, run *client.Run) (any, error) {
 			began <- run.Process().ID
 			<-ctx.Done()
-			causes <- context.Cause(ctx)
+			ended <- context.Cause(ctx)
 			return nil, ctx.Err()
-		}, client.WithLeaseTTL(3*time.Second))
-		reason := "too late"
-		registerWork(t, c, "cancelled", registry.Rerunnable)
+		}, client.WithLeaseTTL(ttl))
+		registerWork(t, c, id, registry.OwnerBound)
 		next(t, began, "the run")
+		return ended
+	}
+	t.Run("a request to cancel reaches the handler at once", func(t *testing.T) {
+		// A look with the renewal would be in hours.
+		causes := stopped(t, 12*time.Hour, "cancelled")
+		reason := "too late"
 		_, err := c.AppendEvent(t.Context(), "cancelled", registry.CancelRequest("cancelled", &reason), nil)
 		check(t, err)
 		if cause := next(t, causes, "the end of the context"); !errors.Is(cause, client.ErrCancelRequested) {
@@ -226,9 +231,10 @@ func TestAWorkerOnACluster(t *testing.T) {
 		if output := awaitState(t, c, "cancelled", registry.StateCancelled).Status.AwaitOutput; output.Message != reason {
 			t.Errorf("it ended with %+v", output)
 		}
-		registerWork(t, c, "abandoned", registry.OwnerBound)
-		next(t, began, "the run")
-		_, err = c.RequestProcessAbandon(t.Context(), "abandoned", registry.AbandonRequest{RequestedBy: "me", RequestedAtMs: 1}, nil)
+	})
+	t.Run("a request to abandon reaches the handler", func(t *testing.T) {
+		causes := stopped(t, 3*time.Second, "abandoned")
+		_, err := c.RequestProcessAbandon(t.Context(), "abandoned", registry.AbandonRequest{RequestedBy: "me", RequestedAtMs: 1}, nil)
 		check(t, err)
 		if cause := next(t, causes, "the end of the context"); !errors.Is(cause, client.ErrAbandonRequested) {
 			t.Errorf("the cause is %v", cause)

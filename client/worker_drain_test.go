@@ -126,6 +126,26 @@ func TestWorkThatComesWhileTheWorkerStopsIsGivenBack(t *testing.T) {
 	}
 }
 
+// TestCallOptionsOfTheCallerStayBehind: a stamp is for one write.
+func TestCallOptionsOfTheCallerStayBehind(t *testing.T) {
+	b := newWorkbench(t)
+	b.register("p", registry.Rerunnable)
+	w := b.worker(Handlers{"email": answer(nil, nil)})
+	session, err := b.OpenSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(registry.WithSession(t.Context(), registry.SessionStamp{ID: session, Sequence: 1, Floor: 1}))
+	ended := make(chan error)
+	go func() { ended <- w.Run(ctx) }()
+	b.await(1)
+	cancel()
+	if err := receive(t, ended, "the end of Run"); err != nil {
+		t.Error(err)
+	}
+	b.mustEnd("p", registry.StateCompleted, "")
+}
+
 // TestAClosedClientEndsItsWorker: it could only fail from there on.
 func TestAClosedClientEndsItsWorker(t *testing.T) {
 	b := newWorkbench(t)

@@ -5,17 +5,54 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"sync"
+	"time"
 
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
+// eventWatcher is a registry that tells of events as they come. That in memory
+// is none.
+type eventWatcher interface {
+	WatchEvents(registry.EventWatch) *EventWatch
+}
+
+var _ eventWatcher = (*Client)(nil)
+
+// watchAfter is how long a run has to last until its log is watched: short ones
+// are looked at once, at their beginning, and are spared the rest.
+const watchAfter = 100 * time.Millisecond
+
 // follow delivers to a run what others ask of its process, until ctx ends. It
-// looks as often as the lease is renewed.
+// looks as often as the lease is renewed, which finds everything; a watch of the
+// log, where there is one, finds requests to cancel at once.
 func (w *Worker) follow(ctx context.Context, run *Run) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	if watcher, ok := w.registry.(eventWatcher); ok {
+		watching.Go(func() { w.watch(ctx, watcher, run) })
+	}
 	for sleep(ctx, w.timings.renewEvery) {
 		if err := w.look(ctx, run); err != nil && ctx.Err() == nil {
 			w.logger.Debug("looking for requests failed", "process", run.granted.ProcessID, "error", err)
 		}
+	}
+}
+
+// watch waits for a request to cancel.
+func (w *Worker) watch(ctx context.Context, watcher eventWatcher, run *Run) {
+	if !sleep(ctx, watchAfter) {
+		return
+	}
+	watch := watcher.WatchEvents(registry.EventWatch{
+		ProcessID: run.granted.ProcessID, EventType: registry.EventCancelRequested, After: registry.EventCursor{Life: run.process.Life},
+	})
+	defer watch.Close()
+	event, err := watch.Next(ctx)
+	if err == nil {
+		run.interrupt(ErrCancelRequested, func() { run.cancelling = cancelReason(event) })
+	} else if ctx.Err() == nil {
+		w.logger.Debug("watching for requests failed", "process", run.granted.ProcessID, "error", err)
 	}
 }
 
@@ -67,11 +104,16 @@ func (w *Worker) cancelRequest(ctx context.Context, processID string) (*string, 
 			return nil, err
 		}
 		if event.EventType == registry.EventCancelRequested {
-			// Its payload is anybody's: a reason is a string, or there is none.
-			var payload struct{ Reason string }
-			_ = json.Unmarshal(event.Payload, &payload)
-			return &payload.Reason, nil
+			return cancelReason(event), nil
 		}
 	}
 	return nil, nil
+}
+
+// cancelReason is the reason of a request to cancel. Its payload is anybody's: a
+// reason is a string, or there is none.
+func cancelReason(event registry.ProcessEvent) *string {
+	var payload struct{ Reason string }
+	_ = json.Unmarshal(event.Payload, &payload)
+	return &payload.Reason
 }
