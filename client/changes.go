@@ -171,12 +171,13 @@ func (w *ChangeWatch) run(ctx context.Context, after registry.ChangeCursor) {
 func (w *ChangeWatch) serve(ctx context.Context, to *target, after *registry.ChangeCursor) *registry.Error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(streamSilence, func() { cancel(errSilent) })
+	limit := w.client.options.streamSilence
+	silence := time.AfterFunc(limit, func() { cancel(errSilent) })
 	defer silence.Stop()
 	stream, err := pb.NewWatchesClient(to.conn).WatchChanges(ctx, &pb.WatchChangesRequest{After: wire.ChangeCursorToPB(*after)})
 	for err == nil {
 		var response *pb.WatchChangesResponse
-		silence.Reset(streamSilence)
+		silence.Reset(limit)
 		if response, err = stream.Recv(); err != nil {
 			break
 		}

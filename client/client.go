@@ -56,6 +56,8 @@ type options struct {
 	noSessions     bool
 	// bootClock is what the trust in leases is counted by.
 	bootClock func() time.Duration
+	// streamSilence is how long a stream may say nothing before it counts as dead.
+	streamSilence time.Duration
 }
 
 // Option changes how a Client behaves.
@@ -108,6 +110,7 @@ func Dial(addrs []string, opts ...Option) (*Client, error) {
 		attemptTimeout: DefaultAttemptTimeout,
 		logger:         slog.New(slog.DiscardHandler),
 		bootClock:      bootclock.Now,
+		streamSilence:  defaultSilence,
 	}
 	for _, opt := range opts {
 		opt(&o)

@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// streamSilence is how long a stream may say nothing. Nodes send an empty
+	// defaultSilence is how long a stream may say nothing. Nodes send an empty
 	// message every five seconds.
-	streamSilence = 15 * time.Second
+	defaultSilence = 15 * time.Second
 	// streamLinger is how long a stream without watches is kept for the next.
 	streamLinger = 10 * time.Second
 	// steadyStream is how long a stream must have stood for its end to be no
@@ -221,7 +221,8 @@ func passes(failed *registry.Error) bool {
 func (s *watchStream) serve(to *target) *registry.Error {
 	ctx, cancel := context.WithCancelCause(s.client.ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(streamSilence, func() { cancel(errSilent) })
+	limit := s.client.options.streamSilence
+	silence := time.AfterFunc(limit, func() { cancel(errSilent) })
 	defer silence.Stop()
 	stream, err := pb.NewWatchesClient(to.conn).WatchEvents(ctx)
 	if err != nil {
@@ -235,7 +236,7 @@ func (s *watchStream) serve(to *target) *registry.Error {
 		for {
 			response, err := stream.Recv()
 			if err == nil {
-				silence.Reset(streamSilence)
+				silence.Reset(limit)
 				err = s.receive(response)
 			}
 			if err != nil {
@@ -351,35 +352,41 @@ func (s *watchStream) enter(said *pb.WatchedEvents, events []registry.ProcessEve
 		return nil
 	}
 	w.tries = 0
-	after := &w.watch.After
-	if after.Life == 0 {
-		after.Life = said.GetLife()
-		if w.read.Life == 0 {
-			w.read.Life = after.Life
-		}
+	if w.watch.After.Life == 0 {
+		w.watch.After.Life, w.read.Life = said.GetLife(), said.GetLife()
 	}
-	if after.Life != said.GetLife() {
-		return broken("events of life %d of process `%s`, asked for those of life %d", said.GetLife(), w.watch.ProcessID, after.Life)
+	after, err := w.follow(said.GetLife(), events)
+	if err != nil || len(events) == 0 {
+		return err
 	}
-	if len(events) == 0 {
-		return nil
+	w.watch.After = after
+	w.pages = append(w.pages, events)
+	w.rouse()
+	return nil
+}
+
+// follow checks that a page follows what has arrived, and returns the place
+// behind it. Of a page that does not nothing is taken: the watch is asked for
+// again from where it was.
+func (w *EventWatch) follow(life uint64, events []registry.ProcessEvent) (after registry.EventCursor, err error) {
+	after = w.watch.After
+	if life != after.Life {
+		return after, broken("events of life %d of process `%s`, asked for those of life %d", life, w.watch.ProcessID, after.Life)
+	}
+	if len(events) > 0 && len(w.pages) >= w.most {
+		return after, broken("%d pages of process `%s` came, asked for %d", len(w.pages)+1, w.watch.ProcessID, w.most)
 	}
 	for i := range events {
 		next, complete := events[i].Sequence, w.watch.EventType == "" && !w.watch.EndOnly
 		if next <= after.Sequence || complete && next != after.Sequence+1 {
-			return broken("event %d of process `%s` came behind event %d", next, w.watch.ProcessID, after.Sequence)
+			return after, broken("event %d of process `%s` came behind event %d", next, w.watch.ProcessID, after.Sequence)
 		}
 		if events[i].Semantics.Terminal == nil && w.watch.EndOnly {
-			return broken("event %d of process `%s` ended nothing, asked for the one that did", next, w.watch.ProcessID)
+			return after, broken("event %d of process `%s` ended nothing, asked for the one that did", next, w.watch.ProcessID)
 		}
 		after.Sequence = next
 	}
-	if len(w.pages) >= w.most {
-		return broken("%d pages of process `%s` came, asked for %d", len(w.pages)+1, w.watch.ProcessID, w.most)
-	}
-	w.pages = append(w.pages, events)
-	w.rouse()
-	return nil
+	return after, nil
 }
 
 // broken is the end of a stream that does not keep what it promises.
@@ -416,7 +423,7 @@ func (s *watchStream) ended(w *EventWatch, why *registry.Error) {
 }
 
 // errSilent ends a stream on which nothing comes.
-var errSilent = registry.Errorf(registry.CodeNoLeader, registry.Fields{}, "the node has said nothing for %v", streamSilence)
+var errSilent = registry.Errorf(registry.CodeNoLeader, registry.Fields{}, "the node has said nothing for too long")
 
 // streamError is why a stream has failed.
 func streamError(ctx context.Context, err error) *registry.Error {

@@ -225,7 +225,8 @@ func TestWatchesOutliveNodesAndLeaders(t *testing.T) {
 		meanwhile()
 		c.StartNode(i, dirs[c.Peers[i].ID])
 	}
-	for round := range 6 {
+	installs := 0.0
+	for round := range 4 {
 		leader := c.AwaitLeader()
 		victim := leader
 		if round%2 == 1 {
@@ -246,15 +247,17 @@ func TestWatchesOutliveNodesAndLeaders(t *testing.T) {
 		write(10)
 		follow()
 		readAll()
+		for _, n := range c.Nodes {
+			installs = max(installs, metricOf(t, n, "holdfast_snapshot_installs_total"))
+		}
 	}
 	if got := followers[0].watch.Cursor(); got.Sequence != written || got.Life == 0 {
 		t.Errorf("the cursor is %+v, %d were written", got, written)
 	}
-	var restored float64
-	for _, n := range c.Nodes {
-		restored += metricOf(t, n, "holdfast_snapshot_seconds")
+	if installs == 0 {
+		t.Error("no node that came back was sent a snapshot")
 	}
-	t.Logf("%d events, %d followers, %v snapshots written or restored", written, len(followers), restored)
+	t.Logf("%d events, %d followers, %v snapshots sent by one node", written, len(followers), installs)
 }
 
 // TestAWatchNeverMixesLives prunes and registers again under followers.
@@ -330,4 +333,138 @@ func awaitPruned(ctx context.Context, t *testing.T, c *client.Client) {
 			return
 		}
 	}
+}
+
+// TestStreamsLeaveNothingBehind ends watches in every way there is, and counts
+// goroutines.
+func TestStreamsLeaveNothingBehind(t *testing.T) {
+	c := nodetest.Start(t, 1, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
+	if _, err := c.Nodes[0].RegisterProcess(ctx, registration("p")); err != nil {
+		t.Fatal(err)
+	}
+	before := runtime.NumGoroutine()
+	for range 5 {
+		cl, err := client.Dial(c.Addrs())
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed := cl.WatchChanges(registry.ChangeCursor{})
+		if _, err := feed.Begin(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := note(ctx, cl, "p", 1); err != nil {
+			t.Fatal(err)
+		}
+		w := cl.WatchEvents(registry.EventWatch{ProcessID: "p"})
+		if _, err := w.Next(ctx); err != nil {
+			t.Fatal(err)
+		}
+		closed := cl.WatchEvents(registry.EventWatch{ProcessID: "p"})
+		closed.Close()
+		closed.Close()
+		if _, err := closed.Next(ctx); !errors.Is(err, registry.ErrNoLeader) {
+			t.Errorf("a closed watch: %v", err)
+		}
+		ended, end := context.WithCancel(ctx)
+		waits := make(chan error, 2)
+		for range cap(waits) {
+			go func() {
+				_, err := cl.AwaitTerminal(ended, "p")
+				waits <- err
+			}()
+		}
+		awaitMetric(t, c, "holdfast_watches", 3)
+		end()
+		for range cap(waits) {
+			if err := <-waits; !errors.Is(err, context.Canceled) {
+				t.Errorf("a wait whose context ended: %v", err)
+			}
+		}
+		cl.Close()
+		if _, err := w.Next(ctx); err != nil && !errors.Is(err, registry.ErrNoLeader) {
+			t.Errorf("a watch of a closed client: %v", err)
+		}
+		if _, err := feed.Next(ctx); err != nil && !errors.Is(err, registry.ErrNoLeader) {
+			t.Errorf("a feed of a closed client: %v", err)
+		}
+		if _, err := cl.AwaitTerminal(ctx, "p"); !errors.Is(err, registry.ErrNoLeader) {
+			t.Errorf("a wait at a closed client: %v", err)
+		}
+		feed.Close()
+		late := cl.WatchChanges(registry.ChangeCursor{})
+		if _, err := late.Begin(ctx); !errors.Is(err, registry.ErrNoLeader) {
+			t.Errorf("a feed at a closed client: %v", err)
+		}
+		late.Close()
+	}
+	awaitMetric(t, c, "holdfast_watches", 0)
+	awaitMetric(t, c, "holdfast_watch_streams", 0)
+	deadline := time.Now().Add(nodetest.Patience)
+	for runtime.NumGoroutine() > before+3 && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if after := runtime.NumGoroutine(); after > before+3 {
+		stacks := make([]byte, 1<<20)
+		t.Errorf("%d goroutines before, %d after:\n%s", before, after, stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+// TestAStopEndsStreamsAndTheirClientsGoOn stops the node that serves a stream:
+// the stop does not wait for it, and the client finds another node.
+func TestAStopEndsStreamsAndTheirClientsGoOn(t *testing.T) {
+	c := nodetest.Start(t, 3, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
+	leader := c.AwaitLeader()
+	serves := (leader + 1) % 3
+	writer := dial(t, c.Addrs())
+	if _, err := writer.RegisterProcess(ctx, registration("p")); err != nil {
+		t.Fatal(err)
+	}
+	watcher := dial(t, append(c.Addrs()[serves:], c.Addrs()[:serves]...))
+	ended := make(chan error, 1)
+	go func() {
+		_, err := watcher.AwaitTerminal(ctx, "p")
+		ended <- err
+	}()
+	awaitMetric(t, c, "holdfast_watches", 1)
+	if metricOf(t, c.Nodes[serves], "holdfast_watches") != 1 {
+		t.Fatal("another node serves the stream")
+	}
+	began := time.Now()
+	c.Stop(serves)
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+	awaitMetric(t, c, "holdfast_watches", 1)
+	if err := complete(ctx, writer, "p", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestANodeThatIsCutOffHandsItsWatchersOn: a follower alone cannot know what it
+// misses, and must not keep those who wait.
+func TestANodeThatIsCutOffHandsItsWatchersOn(t *testing.T) {
+	c := nodetest.Start(t, 3, func(config *node.Config) { config.WatchLimits.Contact = 500 * time.Millisecond })
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
+	if _, err := c.Nodes[c.AwaitLeader()].RegisterProcess(ctx, registration("p")); err != nil {
+		t.Fatal(err)
+	}
+	alone := (c.AwaitLeader() + 1) % 3
+	watcher := dial(t, []string{c.Addrs()[alone]})
+	w := watcher.WatchEvents(registry.EventWatch{ProcessID: "p"})
+	defer w.Close()
+	awaitMetric(t, c, "holdfast_watches", 1)
+	for i := range c.Nodes {
+		if i != alone {
+			c.Stop(i)
+		}
+	}
+	awaitMetric(t, c, "holdfast_watches", 0)
 }
