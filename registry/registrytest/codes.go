@@ -9,7 +9,6 @@ import (
 // notProvoked are the codes that no check can bring about, with the reason.
 var notProvoked = map[registry.Code]string{
 	registry.CodeCompacted:        "comes with feeds of changes, which are no part of the 31 methods",
-	registry.CodeBatchRefused:     "comes with batches, which are no part of the 31 methods",
 	registry.CodeNotLeader:        "is about the node that was asked, which clients do not show",
 	registry.CodeNoLeader:         "needs a cluster that lost its majority",
 	registry.CodeOutcomeUnknown:   "needs an answer that is lost",
@@ -24,6 +23,7 @@ var notProvoked = map[registry.Code]string{
 var onlyWith = map[registry.Code]Need{
 	registry.CodeOverloaded:     NeedsSessions,
 	registry.CodeSessionExpired: NeedsSessions,
+	registry.CodeBatchRefused:   NeedsBatches,
 }
 
 // codeLog notes which codes the calls of a run were refused with.

@@ -73,10 +73,12 @@ const (
 	// Harness.Costly.
 	NeedsCheapWrites Need = "cheap writes"
 	// NeedsSessions checks want a registry.Sessions, NeedsFences ones a
-	// registry.Fences and NeedsQueue ones a registry.Queue.
+	// registry.Fences, NeedsQueue ones a registry.Queue and NeedsBatches ones a
+	// registry.Batches.
 	NeedsSessions Need = "sessions"
 	NeedsFences   Need = "fences"
 	NeedsQueue    Need = "queue"
+	NeedsBatches  Need = "batches"
 )
 
 // offers tells whether a check with this need can run.
@@ -96,6 +98,9 @@ func (h Harness) offers(need Need) bool {
 		return ok
 	case NeedsQueue:
 		_, ok := h.Registry.(registry.Queue)
+		return ok
+	case NeedsBatches:
+		_, ok := h.Registry.(registry.Batches)
 		return ok
 	}
 	return true

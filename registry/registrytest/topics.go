@@ -28,6 +28,7 @@ var topics = []topic{
 	{"Questions about fences", fenceChecks},
 	{"Sessions", sessionChecks},
 	{"Queue", queueChecks},
+	{"Batches", batchChecks},
 	{"Lists and pages", listChecks},
 	{"Limits", slices.Concat(limitChecks, countedLimitChecks)},
 	{"State", stateChecks},
