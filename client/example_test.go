@@ -142,8 +142,8 @@ func ExampleNewWorker() {
 		}
 		return "sent", nil // what the process ends with
 	}}, client.WithObserver(func(s client.Settled) {
-		fmt.Println(s.ProcessID, s.Outcome)
 		if s.Outcome == client.OutcomeCompleted {
+			fmt.Println(s.ProcessID, "has ended")
 			stop()
 		}
 	}))
@@ -163,7 +163,6 @@ func ExampleNewWorker() {
 	}
 	// Output:
 	// attempt 1 at email-1: {"to":"ada"}
-	// email-1 retried
 	// attempt 2 at email-1: {"to":"ada"}
-	// email-1 completed
+	// email-1 has ended
 }

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,8 +262,10 @@ func (b *workbench) askToCancel(id string) {
 	}
 }
 
-// outcomes are the outcomes alone.
+// outcomes are the outcomes alone, by attempt: one may begin before the one
+// before has told of its end.
 func outcomes(settled []Settled) []Outcome {
+	slices.SortFunc(settled, func(a, b Settled) int { return cmp.Compare(a.Attempt, b.Attempt) })
 	var all []Outcome
 	for _, s := range settled {
 		all = append(all, s.Outcome)
