@@ -106,8 +106,8 @@ func ExampleWorker() {
 	work := func(ctx context.Context, c *client.Client) error {
 		w, err := client.NewWorker(c, client.Handlers{
 			"email": func(ctx context.Context, run *client.Run) (any, error) {
-				if err := send(ctx, run.Input().Metadata); err != nil && run.Attempt() < 5 {
-					return nil, client.Retry(time.Minute, err) // or any other error: the process fails
+				if err := send(ctx, run.Input().Metadata); err != nil {
+					return nil, client.Retry(time.Minute, err) // any other error is what the process fails with
 				}
 				return "sent", nil // what the process ends with
 			},

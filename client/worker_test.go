@@ -124,8 +124,9 @@ func TestRetries(t *testing.T) {
 	b := newWorkbench(t)
 	b.register("p", registry.Rerunnable)
 	var attempts []uint64
+	var ran []time.Duration
 	b.start(b.worker(Handlers{"email": func(_ context.Context, run *Run) (any, error) {
-		attempts = append(attempts, run.Attempt())
+		attempts, ran = append(attempts, run.Attempt()), append(ran, b.wall.read())
 		return nil, fmt.Errorf("wrapped: %w", Retry(10*time.Second, errors.New("busy")))
 	}}, WithMaxAttempts(2)))
 	b.await(1)
@@ -147,6 +148,8 @@ func TestRetries(t *testing.T) {
 	}
 	if !slices.Equal(attempts, []uint64{1, 2}) {
 		t.Errorf("the handler ran for the attempts %v", attempts)
+	} else if waited := ran[1] - ran[0]; waited < 10*time.Second {
+		t.Errorf("the second attempt came after %v", waited)
 	}
 	b.mustEnd("p", registry.StateFailed, FailureAttempts)
 }
