@@ -180,7 +180,7 @@ command that lease hold ran to its end gives its own.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	a.bindGlobalFlags(root.PersistentFlags())
-	root.AddCommand(a.devCommand(), a.serveCommand(), a.configCommand(), a.processCommand(), a.eventCommand(),
+	root.AddCommand(a.demoCommand(), a.devCommand(), a.serveCommand(), a.configCommand(), a.processCommand(), a.eventCommand(),
 		a.leaseCommand(), a.grantCommand(), a.wakeCommand(), a.sessionCommand(), a.clusterCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }

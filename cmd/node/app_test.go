@@ -233,7 +233,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 				t.Error("the summary, the long help or the examples are missing")
 			}
 			for _, args := range exampleCalls(t, cmd.Example) {
-				if slices.Contains([]string{"dev", "serve", "bench"}, args[0]) || slices.Contains(args, "--wait") {
+				if slices.Contains([]string{"demo", "dev", "serve", "bench"}, args[0]) || slices.Contains(args, "--wait") {
 					// These last until they are stopped, or as long as asked.
 					checkFlags(t, cmd.Root(), args)
 					continue

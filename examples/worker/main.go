@@ -88,7 +88,7 @@ func story(ctx context.Context, c *client.Client, addrs string) error {
 	if err := judge(ctx, c, ids, victim, interrupted); err != nil {
 		return err
 	}
-	return team.end(victim)
+	return team.end()
 }
 
 // awaitEnd waits until every process has ended.

@@ -72,15 +72,27 @@ func (t *team) relay(stdout *bufio.Scanner) {
 }
 
 // killOneThatSends kills the first worker that says that it sends something,
-// which takes it seconds.
+// which takes it seconds, and waits until it is gone: as a zombie it would not
+// count as dead to the others.
 func (t *team) killOneThatSends(ctx context.Context) (victim, email string, err error) {
-	defer close(t.enough)
+	if victim, email, err = t.awaitSending(ctx); err == nil {
+		err = t.members[victim].command.Process.Kill()
+	}
+	close(t.enough)
+	if err == nil {
+		_ = t.members[victim].wait()
+		delete(t.members, victim)
+	}
+	return victim, email, err
+}
+
+func (t *team) awaitSending(ctx context.Context) (name, email string, err error) {
 	for {
 		select {
 		case line := <-t.lines:
 			name, said, _ := strings.Cut(line, ": sends ")
 			if email, _, found := strings.Cut(said, ","); found {
-				return name, email, t.members[name].command.Process.Kill()
+				return name, email, nil
 			}
 		case <-ctx.Done():
 			return "", "", errors.New("no worker sent anything")
@@ -88,11 +100,8 @@ func (t *team) killOneThatSends(ctx context.Context) (victim, email string, err 
 	}
 }
 
-// end waits for the worker that was killed, and asks the others to end, which
-// they do once they have nothing to do.
-func (t *team) end(killed string) error {
-	_ = t.members[killed].wait()
-	delete(t.members, killed)
+// end asks the workers to end, which they do once they have nothing to do.
+func (t *team) end() error {
 	for _, m := range t.members {
 		if err := m.command.Process.Signal(syscall.SIGTERM); err != nil {
 			return err

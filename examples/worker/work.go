@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -31,7 +30,10 @@ func work(ctx context.Context, c *client.Client, name, kind string) error {
 		case <-ctx.Done(): // before anybody else can have it
 			return nil, context.Cause(ctx)
 		}
-		_, err := run.AppendEvent(ctx, registry.ProcessEventAppendRequest{EventType: eventSent, Payload: registry.JSON(fmt.Sprintf(`{"by":%q}`, name))})
+		// The replay key makes it one event, also when an attempt after this one
+		// comes so far.
+		_, err := run.AppendEvent(ctx, registry.ProcessEventAppendRequest{EventType: eventSent, Payload: registry.JSON("{}"),
+			Replay: &registry.Replay{Key: eventSent}})
 		if err != nil {
 			return nil, client.Retry(time.Second, err)
 		}
