@@ -257,6 +257,36 @@ func TestEveryKindOfViolationIsFound(t *testing.T) {
 			}
 			return true
 		}, AnswersAgree},
+		{"a grant is not seen", func(h *history.History) bool {
+			o := find(h, func(o *history.Op, _ model.HandleGrantsForProcess) bool { return len(o.Answer.Grants) > 0 })
+			if o == nil {
+				return false
+			}
+			o.Answer.Grants = o.Answer.Grants[1:]
+			return true
+		}, AnswersAgree},
+		{"half of a transfer is seen", func(h *history.History) bool {
+			moved := find(h, func(o *history.Op, call model.TransferHandleGrants) bool {
+				return o.Outcome == history.OK && len(call.ProcessIDs) == 2 && call.From != call.To
+			})
+			if moved == nil {
+				return false
+			}
+			call := moved.Call.(model.TransferHandleGrants)
+			call.ProcessIDs = call.ProcessIDs[:1]
+			moved.Call = call
+			return true
+		}, AnswersAgree},
+		{"a wait is not cleared", func(h *history.History) bool {
+			cleared := find(h, func(o *history.Op, _ model.ClearProcessWait) bool { return o.Outcome == history.OK })
+			if cleared == nil {
+				return false
+			}
+			record := *cleared.Answer.Record
+			record.Wait = &registry.WaitState{Kind: registry.WaitSignal, Name: "old"}
+			cleared.Answer.Record = &record
+			return true
+		}, AnswersAgree},
 		{"a lease is acquired twice", func(h *history.History) bool {
 			busy := find(h, func(o *history.Op, _ model.ClaimProcessLease) bool { return o.Answer.Busy })
 			if busy == nil {

@@ -14,6 +14,9 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !w.inOrder(o) {
 			continue
 		}
+		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) {
+			continue
+		}
 		for _, choice := range r.choices(w, o, group) {
 			next := w.fork(choice.id)
 			next.at(choice.at)
@@ -31,6 +34,25 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 		}
 	}
 	return made
+}
+
+// twinsOf finds, for each unknown operation, the one before it that asked for
+// the very same. Of two that nothing tells apart the first happened first:
+// whenever the second can have happened, the first can have, too.
+func twinsOf(unknown []*history.Op, never map[*history.Op]bool) map[*history.Op]*history.Op {
+	twins := make(map[*history.Op]*history.Op)
+	last := make(map[string]*history.Op)
+	for _, o := range unknown { // in the order of their calls
+		if never[o] {
+			continue
+		}
+		key := history.CallName(o.Call) + jsonText(o.Call)
+		if before := last[key]; before != nil {
+			twins[o] = before
+		}
+		last[key] = o
+	}
+	return twins
 }
 
 // inOrder tells whether an unknown operation may follow another one: of two
@@ -151,14 +173,15 @@ func (r *replay) fits(id string, answer model.Answer) bool {
 
 // blur notes what is not known exactly of the row that an operation wrote.
 func (r *replay) blur(w *world, c choice, o *history.Op, answer model.Answer) {
-	p := w.state.Processes[c.id]
-	if p == nil {
-		return
-	}
-	v := w.vague[c.id]
 	// Other unknown operations may have come in between, in another order.
 	within := c.span
 	within.from.revision, within.to.revision = r.position.revision+1, max(c.to.revision, w.state.Revision)
+	p := w.state.Processes[c.id]
+	if p == nil {
+		w.blurAll(within)
+		return
+	}
+	v := w.vague[c.id]
 	switch o.Call.(type) {
 	case model.ClaimProcessLease, model.RenewProcessLease:
 		ttl := ttlOf(o.Call)
@@ -174,10 +197,28 @@ func (r *replay) blur(w *world, c choice, o *history.Op, answer model.Answer) {
 	case model.CompleteProcessLease:
 		v.leaseVague, v.fencingVague = false, false
 	default:
-		if p.Life == w.state.Revision {
-			v.created = within
-		}
-		v.changed = within
+		v.changes(p, w.state.Revision, within)
 	}
 	w.setVague(c.id, v)
+}
+
+// changes notes when a record was written, if it is what made a revision.
+func (v *vague) changes(p *model.Process, revision uint64, within span) {
+	if p.Life == revision {
+		v.created = within
+	}
+	if p.Revision == revision {
+		v.changed = within
+	}
+}
+
+// blurAll notes it of every record that an operation on several has written.
+func (w *world) blurAll(within span) {
+	for id, p := range w.state.Processes {
+		if p.Revision == w.state.Revision {
+			v := w.vague[id]
+			v.changes(p, w.state.Revision, within)
+			w.setVague(id, v)
+		}
+	}
 }

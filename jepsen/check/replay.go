@@ -31,6 +31,8 @@ type replay struct {
 	// groups are the known operations by revision; last is the last of those.
 	groups map[uint64][]*history.Op
 	last   uint64
+	// twins are what twinsOf found.
+	twins map[*history.Op]*history.Op
 	// returned is, for each revision, when the first operation had returned that
 	// was answered with it or a later one: what made the revision was called
 	// before that.
@@ -49,6 +51,7 @@ type replay struct {
 // checkModel replays a history.
 func checkModel(v *view) ([]Violation, string, string) {
 	r := &replay{view: v, evidence: collect(v), groups: make(map[uint64][]*history.Op), worlds: []*world{{state: model.New()}}}
+	r.twins = twinsOf(v.unknown, r.evidence.never)
 	for _, o := range v.judged {
 		r.groups[o.Info.Revision] = append(r.groups[o.Info.Revision], o)
 		r.last = max(r.last, o.Info.Revision)
@@ -135,21 +138,13 @@ func place(info registry.AnswerInfo) when {
 	return when{info.Revision, info.ClockMs, info.LeaseTimeMs}
 }
 
-// splits are the worlds in which every vague lease that an operation may look
-// at is live or not.
+// splits are the worlds in which the lease that an operation may look at, if it
+// is vague, is live or not. What is about several processes looks at no lease.
 func (w *world) splits(id string, leaseTimeMs uint64) []*world {
-	if id != "" {
-		return w.split(id, leaseTimeMs)
+	if id == "" {
+		return []*world{w}
 	}
-	worlds := []*world{w}
-	for id := range w.vague {
-		var all []*world
-		for _, each := range worlds {
-			all = append(all, each.split(id, leaseTimeMs)...)
-		}
-		worlds = all
-	}
-	return worlds
+	return w.split(id, leaseTimeMs)
 }
 
 // known tries whether a known operation made a revision.
@@ -167,7 +162,7 @@ func (r *replay) known(w *world, o *history.Op) (made []*world) {
 			continue
 		}
 		if v, ok := next.vague[id]; ok {
-			next.setVague(id, v.after(o))
+			next.setVague(id, v.after(o, next.state.Processes[id]))
 		}
 		made = append(made, next)
 	}
@@ -175,12 +170,14 @@ func (r *replay) known(w *world, o *history.Op) (made []*world) {
 }
 
 // after is what stays vague of a row that a known operation has changed.
-func (v vague) after(o *history.Op) vague {
+func (v vague) after(o *history.Op, p *model.Process) vague {
 	switch o.Call.(type) {
 	case model.ClaimProcessLease, model.ReclaimProcessLease, model.RenewProcessLease, model.CompleteProcessLease:
 		v.leaseVague, v.fencingVague = false, false
 	default:
-		v.changed = span{}
+		if p != nil && p.Revision == o.Info.Revision {
+			v.changed = span{}
+		}
 	}
 	return v
 }

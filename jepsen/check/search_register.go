@@ -22,7 +22,7 @@ func checkRegisters(v *view) ([]Violation, string, string) {
 		for _, o := range ops {
 			switch o.Call.(type) {
 			case model.RegisterProcess, model.GetProcess, model.RecordFirstStarted, model.CompleteProcess,
-				model.EventsAfter, model.GetProcessLease:
+				model.EventsAfter, model.GetProcessLease, model.HandleGrantsForProcess:
 			default:
 				return false
 			}

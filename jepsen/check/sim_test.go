@@ -125,7 +125,7 @@ func owner(name string) registry.LeaseOwnerIdentity {
 
 func registration(id, variant string) registry.ProcessRegistration {
 	return registry.ProcessRegistration{
-		ID: id, Disposition: registry.Rerunnable, Identity: registry.ProcessIdentity{Kind: "external"},
+		ID: id, Disposition: registry.Rerunnable, Identity: registry.ProcessIdentity{Kind: "external"}, WakeTarget: &registry.SessionScope{SessionID: "s0"},
 		Input:      registry.ProcessInput{Kind: registry.InputExternal, Metadata: registry.JSON(fmt.Sprintf("%q", variant))},
 		EventTypes: []registry.ProcessEventType{{Name: "entry", PayloadSchema: registry.JSON("{}")}},
 	}
@@ -145,7 +145,7 @@ func (s *sim) step() {
 	output := registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON(fmt.Sprint(s.random.IntN(2)))}
 	lease := s.lease()
 	s.counts++
-	switch s.random.IntN(14) {
+	switch s.random.IntN(17) {
 	case 0, 1:
 		s.do(model.RegisterProcess{Registration: registration(s.process(), fmt.Sprint(s.random.IntN(2)))})
 	case 2:
@@ -170,6 +170,46 @@ func (s *sim) step() {
 		}
 	case 13:
 		s.do(model.ListProcesses{Filter: registry.ProcessListFilter{Status: registry.StatusAny}})
+	case 14, 15:
+		s.stepOnGrants()
+	case 16:
+		if s.random.IntN(2) == 0 {
+			s.do(model.SetProcessWait{ProcessID: s.process(), Wait: registry.WaitState{Kind: registry.WaitSignal, Name: fmt.Sprint(s.counts)}})
+		} else {
+			s.do(model.ClearProcessWait{ProcessID: s.process()})
+		}
+	}
+}
+
+func (s *sim) scope() registry.SessionScope {
+	return registry.SessionScope{SessionID: fmt.Sprint("s", s.random.IntN(2))}
+}
+
+// stepOnGrants makes a call on grants. When nobody knows what became of it,
+// somebody looks, as the workloads do.
+func (s *sim) stepOnGrants() {
+	id, label := s.process(), fmt.Sprint(s.counts)
+	var o *history.Op
+	switch s.random.IntN(8) {
+	case 0, 1:
+		o = s.do(model.GrantHandle{Scope: s.scope(), ProcessID: id, Descriptor: registry.ProcessHandleDescriptor{Label: &label}})
+	case 2:
+		o = s.do(model.RevokeHandle{Scope: s.scope(), ProcessID: id})
+	case 3:
+		o = s.do(model.TransferHandleGrants{From: s.scope(), To: s.scope(), ProcessIDs: []string{id}})
+	case 4:
+		o = s.do(model.TransferHandleGrants{From: s.scope(), To: s.scope(), ProcessIDs: []string{"p0", "p1"}})
+	case 5:
+		o = s.do(model.DeleteSessionProcessState{SessionID: s.scope().SessionID})
+	case 6:
+		o = s.do(model.ListHandleGrants{Scope: s.scope()})
+	case 7:
+		o = s.do(model.HasHandleGrant{Scope: s.scope(), ProcessID: id})
+	}
+	if o.Outcome == history.Unknown {
+		for i := range s.processes {
+			s.do(model.HandleGrantsForProcess{ProcessID: fmt.Sprint("p", i)})
+		}
 	}
 }
 
@@ -183,7 +223,10 @@ func (s *sim) history() *history.History {
 	for range 2 {
 		for i := range s.processes {
 			id := fmt.Sprint("p", i)
-			for _, call := range []model.Op{model.GetProcess{ProcessID: id}, model.EventsAfter{ProcessID: id}, model.GetProcessLease{ProcessID: id}} {
+			for _, call := range []model.Op{
+				model.GetProcess{ProcessID: id}, model.EventsAfter{ProcessID: id},
+				model.GetProcessLease{ProcessID: id}, model.HandleGrantsForProcess{ProcessID: id},
+			} {
 				s.later = nil
 				s.do(call)
 			}

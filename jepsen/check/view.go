@@ -70,6 +70,11 @@ func processOf(call model.Op) (id string, ok bool) {
 		return op.Lease.ProcessID, true
 	case model.CompleteProcessLease:
 		return op.Completion.ProcessID, true
+	case model.TransferHandleGrants:
+		if len(op.ProcessIDs) == 1 {
+			return op.ProcessIDs[0], true
+		}
+		return "", false
 	}
 	if field := reflect.ValueOf(call).FieldByName("ProcessID"); field.IsValid() {
 		return field.String(), true

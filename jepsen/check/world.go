@@ -87,6 +87,9 @@ func (w *world) correct(o *history.Op) {
 	for i := range o.Answer.Records {
 		w.correctRecord(&o.Answer.Records[i])
 	}
+	for i := range o.Answer.Entries {
+		w.correctRecord(&o.Answer.Entries[i].Record)
+	}
 	if l := o.Answer.Lease; l != nil {
 		w.correctLease(l, o.Info)
 	}

@@ -60,12 +60,17 @@ func (a *actor) until(ctx context.Context, call model.Op) *history.Op {
 
 // register makes sure that a process is there.
 func (a *actor) register(ctx context.Context, id string, fencing registry.FencingMode) bool {
-	if a.registered[id] {
+	return a.known(ctx, registration(id, "", fencing))
+}
+
+// known is register for a process that is not like all others.
+func (a *actor) known(ctx context.Context, r registry.ProcessRegistration) bool {
+	if a.registered[r.ID] {
 		return true
 	}
-	o := a.until(ctx, model.RegisterProcess{Registration: registration(id, "", fencing)})
-	a.registered[id] = o.Outcome == history.OK
-	return a.registered[id]
+	o := a.until(ctx, model.RegisterProcess{Registration: r})
+	a.registered[r.ID] = o.Outcome == history.OK
+	return a.registered[r.ID]
 }
 
 // registration is a process whose input makes it differ from others of its id.

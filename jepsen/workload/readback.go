@@ -16,7 +16,10 @@ const readTries = 10
 // write that was acked has to show.
 func ReadBack(ctx context.Context, c *Client, processes []string) error {
 	for _, id := range processes {
-		for _, call := range []model.Op{model.GetProcess{ProcessID: id}, model.EventsAfter{ProcessID: id}, model.GetProcessLease{ProcessID: id}} {
+		for _, call := range []model.Op{
+			model.GetProcess{ProcessID: id}, model.EventsAfter{ProcessID: id},
+			model.GetProcessLease{ProcessID: id}, model.HandleGrantsForProcess{ProcessID: id},
+		} {
 			if err := c.read(ctx, call); err != nil {
 				return err
 			}

@@ -24,6 +24,8 @@ func All() []Workload {
 		{"register", "registrations that repeat and conflict, first starts, completions that repeat and conflict", (*actor).registerTurn},
 		{"lease", "owners that claim, renew, release, walk away and come back too late, with short and long ttl", (*actor).leaseTurn},
 		{"log", "owners that append under a fence that they may have lost, and complete once", (*actor).logTurn},
+		{"grants", "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", (*actor).grantTurn},
+		{"waits", "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", (*actor).waitTurn},
 		{"mixed", "all of the above, and lists", (*actor).mixedTurn},
 	}
 }
@@ -58,7 +60,7 @@ func (w Workload) Run(ctx context.Context, clients []*Client, seed uint64) {
 
 // mixedTurn takes a turn of any kind.
 func (a *actor) mixedTurn(ctx context.Context) {
-	turns := []func(context.Context){a.registerTurn, a.registerTurn, a.registerTurn, a.leaseTurn, a.logTurn, a.listTurn}
+	turns := []func(context.Context){a.registerTurn, a.registerTurn, a.registerTurn, a.leaseTurn, a.logTurn, a.grantTurn, a.waitTurn, a.listTurn}
 	turns[a.random.IntN(len(turns))](ctx)
 }
 
