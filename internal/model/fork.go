@@ -15,6 +15,10 @@ func (s *State) Fork(ids ...string) *State {
 			c.Processes[id] = p.clone()
 		}
 	}
+	c.Sessions = maps.Clone(s.Sessions)
+	for id, session := range c.Sessions {
+		c.Sessions[id] = session.clone()
+	}
 	return &c
 }
 

@@ -32,6 +32,7 @@ type State struct {
 	TakeoverTerm uint64
 	Processes    map[string]*Process
 	Grants       map[Grant]registry.ProcessHandleDescriptor
+	Sessions     map[string]*Session
 }
 
 // Grant is a scope and a process that it may address. Scopes are compared as
@@ -62,6 +63,10 @@ type Process struct {
 	// Acked are the sequences whose wakes were consumed, of events or not.
 	Acked map[uint64]bool
 	Lease Lease
+	// Attempts is how often claim-next handed the process out, which it does not
+	// before NotBeforeMs of lease time. A25.
+	Attempts    uint64
+	NotBeforeMs uint64
 }
 
 // Event is a stored event and the hash that repeats of it are compared by.
@@ -108,6 +113,14 @@ type Answer struct {
 	Deleted *registry.ProcessSessionDeleteReport
 	Pruned  *registry.ProcessPruneReport
 	Fence   *registry.FenceStatus
+	Claims  []registry.ClaimedProcess
+	Session string
+	Outcome *Outcome
+	Batch   []Answer
+	// Again tells that a write of a session was done before. Revision is set for
+	// writes of a session and operations of a batch: the state's just after.
+	Again    bool
+	Revision uint64
 }
 
 // Entry is a group of operations as the log carries them: decided in one term
@@ -125,7 +138,7 @@ type Entry struct {
 
 // New returns the empty state.
 func New() *State {
-	return &State{Processes: map[string]*Process{}, Grants: map[Grant]registry.ProcessHandleDescriptor{}}
+	return &State{Processes: map[string]*Process{}, Grants: map[Grant]registry.ProcessHandleDescriptor{}, Sessions: map[string]*Session{}}
 }
 
 // Clone returns a copy that shares nothing that ever changes.
