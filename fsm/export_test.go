@@ -192,3 +192,6 @@ func (s *state) checkGrants(fail func(string, ...any)) {
 		fail("grants of sessions %v, counted %v", counts, t.ofSession)
 	}
 }
+
+// Commands are those of a batch.
+func (b *Batch) Commands() []Command { return b.commands }

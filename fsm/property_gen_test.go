@@ -97,16 +97,19 @@ func made(id string, op model.Op, run func(context.Context, registry.Registry) m
 	return &call{op: op, processID: id, run: run}
 }
 
-// generators draw the calls that write; the names are for reading failures.
-var generators = []struct {
+// generator draws calls of one sort.
+type generator struct {
 	name   string
 	weight int
 	draw   func(h *harness, t *rapid.T, id string) *call
-}{
+}
+
+// generators draw the calls that write; the names are for reading failures.
+var generators = []generator{
 	{"append", 8, (*harness).appendCall},
 	{"claim", 4, (*harness).claimCall},
 	{"register", 4, (*harness).registerCall},
-	{"complete", 2, (*harness).completeCall},
+	{"complete", 3, (*harness).completeCall},
 	{"grant", 6, (*harness).grantCall},
 	{"renew", 2, (*harness).renewCall},
 	{"prune", 1, (*harness).pruneCall},
@@ -121,19 +124,26 @@ var generators = []struct {
 	{"external ref", 2, (*harness).externalRefCall},
 	{"revoke", 2, (*harness).revokeCall},
 	{"reclaim", 4, (*harness).reclaimCall},
+	{"claim next", 4, (*harness).claimNextCall},
+	{"release for retry", 3, (*harness).retryCall},
+	{"batch", 7, (*harness).batchCall},
+	{"in a session", 14, (*harness).stampedCall},
+	{"settle", 2, (*harness).settleCall},
+	{"open", 1, (*harness).openCall},
+	{"close", 1, (*harness).closeCall},
 }
 
 // weighted has every generator as often as it weighs.
-var weighted = func() (indexes []int) {
+func weighted(generators []generator) (indexes []int) {
 	for i, g := range generators {
 		indexes = append(indexes, slices.Repeat([]int{i}, g.weight)...)
 	}
 	return indexes
-}()
+}
 
 // drawCall draws any call that writes, about a process.
 func (h *harness) drawCall(t *rapid.T, id string) *call {
-	return generators[pick(t, weighted, "call")].draw(h, t, id)
+	return h.generators[pick(t, h.weighted, "call")].draw(h, t, id)
 }
 
 // drawBatch draws the calls that one entry carries. All of them are decided
@@ -179,7 +189,7 @@ func (h *harness) registration(t *rapid.T, id string) registry.ProcessRegistrati
 	}
 	r := registry.ProcessRegistration{
 		ID: id, Input: registry.ProcessInput{Kind: "external", Metadata: registry.JSON(`{"x": 1.50}`)}, Disposition: "owner_bound",
-		Identity: registry.ProcessIdentity{Kind: "external"}, EventTypes: eventTypes,
+		Identity: registry.ProcessIdentity{Kind: pick(t, []string{"external", "mail"}, "kind")}, EventTypes: eventTypes,
 		WakeTarget: target(t, "wake target"), Fencing: pick(t, []registry.FencingMode{"", "required", "optional"}, "fencing"),
 	}
 	if rapid.Bool().Draw(t, "definition") {

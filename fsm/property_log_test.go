@@ -134,12 +134,13 @@ func (h *harness) commit(t *rapid.T, decidedIn, committedIn uint64, commands ...
 }
 
 // commitQuiet applies an entry on the quiet replica, with refused commands
-// left out: that the replicas stay equal says that a refusal changes nothing.
+// left out: that the replicas stay equal says that a refusal changes nothing,
+// be it of a whole batch. Those of sessions stay, since they are kept.
 func (h *harness) commitQuiet(t *rapid.T, r record, e fsm.Entry, result fsm.EntryResult) {
 	if !result.Refused {
 		var applied []fsm.Command
 		for i, c := range e.Commands {
-			if got := result.Results[i]; got.Refusal == nil && !got.LifeMismatch {
+			if got := result.Results[i]; c.Session != nil || got.Refusal == nil && !got.LifeMismatch {
 				applied = append(applied, c)
 			}
 		}
@@ -176,6 +177,16 @@ func dump(v any) string {
 		}
 		if v.Fence != nil {
 			out += fmt.Sprintf(" fence=%+v", *v.Fence)
+		}
+		if v.Outcome != nil {
+			out += fmt.Sprintf(" outcome=%+v", *v.Outcome)
+		}
+		out += " session=" + v.Session
+		for _, c := range v.Claims {
+			out += fmt.Sprintf("\n  attempt=%d lease=%s record=%s", c.Attempt, dump(c.Lease), dump(c.Record))
+		}
+		for _, one := range v.Batch {
+			out += "\n  " + dump(one)
 		}
 		return out + lines(v.Records) + lines(v.Events) + lines(v.Grants) + lines(v.Entries)
 	case json.Marshaler:
@@ -218,6 +229,7 @@ func (h *harness) takeover(t *rapid.T, term uint64) {
 // runBatch makes the calls in one entry, and again those that met another life
 // than they were decided for.
 func (h *harness) runBatch(t *rapid.T, calls []*call) {
+	var applied []*call
 	for _, c := range calls {
 		h.start(c)
 	}
@@ -237,7 +249,9 @@ func (h *harness) runBatch(t *rapid.T, calls []*call) {
 			t.Fatal("the model refuses the entry")
 		}
 		for i, c := range pending {
-			h.expect(t, c, commands[i], result.Results[i])
+			if h.expect(t, c, commands[i], result.Results[i]) {
+				applied = append(applied, c)
+			}
 		}
 		for i, c := range pending {
 			p := c.posted
@@ -246,6 +260,9 @@ func (h *harness) runBatch(t *rapid.T, calls []*call) {
 	}
 	for _, c := range calls {
 		h.compare(t, c)
+	}
+	for _, c := range applied {
+		h.witness(t, c)
 	}
 }
 
@@ -258,31 +275,37 @@ func posted(calls []*call) (pending []*call, commands []fsm.Command) {
 	return pending, commands
 }
 
-// expect asks the model what the command should have done.
-func (h *harness) expect(t *rapid.T, c *call, command fsm.Command, result fsm.Result) {
-	life := h.model.Life(c.processID)
-	mismatch := command.Life != nil && *command.Life != life
+// expect asks the model what the command should have done, and tells whether
+// it was decided for the lives that it met.
+func (h *harness) expect(t *rapid.T, c *call, command fsm.Command, result fsm.Result) bool {
+	c.op = drawn(c.op, command)
+	mismatch := h.mismatch(c.op, command)
 	if result.LifeMismatch != mismatch {
-		t.Fatalf("%T on %s: life mismatch %v, the process's life is %d", c.op, c.processID, result.LifeMismatch, life)
+		t.Fatalf("%s: life mismatch %v, want %v", describe(c.op), result.LifeMismatch, mismatch)
 	}
 	if mismatch {
 		h.reach.seen("with another life than the decision's")
-		return
-	}
-	switch op := c.op.(type) {
-	case model.ClaimProcessLease:
-		op.Token = command.Body.(*fsm.ClaimProcessLease).LeaseToken
-		c.op = op
-	case model.ReclaimProcessLease:
-		op.Token = command.Body.(*fsm.ReclaimProcessLease).LeaseToken
-		c.op = op
+		if op, ok := c.op.(model.Stamped); ok {
+			h.model.Admit(op) // its floor counts all the same
+		}
+		return false
 	}
 	before := h.model.Clone()
 	c.want = h.model.Do(c.op)
 	h.reach.count(before, h.model, c.op, c.want)
-	if result.Revision != h.model.Revision {
-		t.Fatalf("%T: revision %d after the command, the model has %d", c.op, result.Revision, h.model.Revision)
+	revision := h.model.Revision
+	if c.want.Again {
+		revision = c.want.Revision
 	}
+	if result.Revision != revision {
+		t.Fatalf("%s: revision %d after the command, the model has %d", describe(c.op), result.Revision, revision)
+	}
+	for i, one := range c.want.Batch {
+		if result.Batch[i].Revision != one.Revision {
+			t.Fatalf("%s: revision %d after operation %d, the model has %d", describe(c.op), result.Batch[i].Revision, i, one.Revision)
+		}
+	}
+	return true
 }
 
 // compare holds the answer of a call against the model's.
@@ -291,9 +314,9 @@ func (h *harness) compare(t *rapid.T, c *call) {
 		t.Fatalf("%T never returned", c.op)
 	}
 	if got, want := dump(c.answer), dump(expected(c.want, c.answer)); got != want {
-		t.Fatalf("%T %s\n got  %s\n want %s", c.op, dump(c.op), got, want)
+		t.Fatalf("%s\n got  %s\n want %s", describe(c.op), got, want)
 	}
-	h.witness(t, c)
+	h.remember(c)
 }
 
 // expected takes over those facts of a refusal that the contract leaves open.
@@ -306,7 +329,8 @@ func expected(want, got model.Answer) model.Answer {
 	fields.SessionID, fields.FencingToken = want.Fields.SessionID, want.Fields.FencingToken
 	fields.ExistingHash, fields.NewHash = want.Fields.ExistingHash, want.Fields.NewHash
 	fields.Existing, fields.New = want.Fields.Existing, want.Fields.New
-	if want.Code == registry.CodeTerminal {
+	fields.Operation, fields.OperationCode = want.Fields.Operation, want.Fields.OperationCode
+	if want.Code == registry.CodeTerminal || want.Fields.OperationCode == "Terminal" {
 		fields.State = want.Fields.State
 	}
 	want.Fields = fields
@@ -315,10 +339,12 @@ func expected(want, got model.Answer) model.Answer {
 
 // witness checks fencing tokens by what callers saw alone, without the model.
 func (h *harness) witness(t *rapid.T, c *call) {
-	lease := c.answer.Lease
-	if lease == nil {
-		return
+	for _, lease := range leasesOf(c.answer) {
+		h.witnessLease(t, lease)
 	}
+}
+
+func (h *harness) witnessLease(t *rapid.T, lease *registry.ProcessLease) {
 	if known, ok := h.seen[lease.FencingToken]; ok {
 		if known.LeaseToken != lease.LeaseToken || known.ProcessID != lease.ProcessID || known.Owner.OwnerID != lease.Owner.OwnerID {
 			t.Fatalf("the fencing token %d was given twice: %+v and %+v", lease.FencingToken, known, *lease)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/registry"
 )
 
 // reach counts what random runs came to: how often each operation was answered
@@ -25,6 +26,10 @@ func (r *reach) seen(what string) { r.counts[what]++ }
 
 // count counts an answer of the model, and what was special about it.
 func (r *reach) count(before, after *model.State, op model.Op, a model.Answer) {
+	if op, ok := op.(model.Stamped); ok {
+		r.countStamped(before, op, a)
+		return
+	}
 	name := strings.TrimPrefix(fmt.Sprintf("%T", op), "model.")
 	outcome := "changed"
 	switch {
@@ -36,6 +41,14 @@ func (r *reach) count(before, after *model.State, op model.Op, a model.Answer) {
 		outcome = "unchanged"
 	}
 	r.seen(name + " " + outcome)
+	if op, ok := op.(model.Batch); ok && a.Code != 0 {
+		for _, undone := range op.Ops[:*a.Fields.Operation] {
+			r.seen(fmt.Sprintf("Undone %T", undone))
+		}
+	}
+	if op, ok := op.(model.ClaimNext); ok {
+		r.countClaims(before, op, a)
+	}
 	if outcome == "changed" {
 		r.countChange(before, after, op)
 	}
@@ -110,11 +123,67 @@ func (r *reach) countDeleted(before, after *model.State) {
 	}
 }
 
+// countStamped counts what writes of sessions came to.
+func (r *reach) countStamped(before *model.State, op model.Stamped, a model.Answer) {
+	session := before.Sessions[op.Session]
+	switch {
+	case a.Outcome != nil:
+		r.seen(fmt.Sprintf("SettleWrite done=%v refused=%v", a.Outcome.Done, a.Outcome.Refusal != 0))
+	case session == nil:
+		r.seen("Stamped in no session")
+	case session.EndMs <= before.LeaseTimeMs:
+		r.seen("Stamped in a session whose time is over")
+	case op.Sequence < session.Floor:
+		r.seen("Stamped below the floor")
+	case !before.Answered(op.Session, op.Sequence):
+		r.seen("Stamped for the first time")
+		if op.Floor > session.Floor {
+			r.seen("Stamped with a floor that rises")
+		}
+	case a.Code == registry.CodeLifeEnded:
+		r.seen("Stamped again after the life")
+	case a.Code == registry.CodeInvalidArgument && !a.Again:
+		r.seen("Stamped as another kind")
+	case a.Code == registry.CodeSessionExpired:
+		r.seen("Stamped after it was settled")
+	case a.Code != 0:
+		r.seen("Stamped again with a refusal")
+	default:
+		r.seen(fmt.Sprintf("Stamped again as %T", op.Op))
+		r.seen("Stamped again")
+	}
+}
+
+// countClaims counts what claim-next found.
+func (r *reach) countClaims(before *model.State, op model.ClaimNext, a model.Answer) {
+	if len(a.Claims) < len(before.Ready(op.Kinds)) {
+		r.seen("with a claim-next that leaves work")
+	}
+	for _, c := range a.Claims {
+		if c.Attempt > 1 {
+			r.seen("with work that is handed out again")
+		}
+		if before.Processes[c.Record.ID].NotBeforeMs > 0 {
+			r.seen("with a delay that is over")
+		}
+	}
+	for _, p := range before.Processes {
+		if p.State == "running" && !p.Lease.Held && p.NotBeforeMs > before.LeaseTimeMs {
+			r.seen("with a claim-next that passes a delayed process over")
+		}
+		if p.State == "running" && !p.Lease.Held && p.AbandonRequest != nil {
+			r.seen("with a claim-next that passes an abandoned process over")
+		}
+	}
+}
+
 // mustReach is what a full run has to come to: each of these came up at least
-// a dozen times in each of ten runs of a hundred checks.
+// ten times in each of three runs of a hundred checks.
 var mustReach = map[string][]string{
 	"AckWake":                   {"changed", "unchanged", "NotFound"},
 	"AppendEvent":               {"changed", "unchanged", "NotFound", "Fenced", "ReplayConflict", "UndeclaredEvent", "MissingReplayKey", "InvalidArgument", "PayloadRejected", "Terminal"},
+	"Batch":                     {"changed", "unchanged", "BatchRefused"},
+	"ClaimNext":                 {"changed", "unchanged"},
 	"ClaimProcessLease":         {"changed", "busy", "NotFound", "Terminal"},
 	"ClearProcessWait":          {"changed", "NotFound", "Fenced"},
 	"CompleteProcess":           {"changed", "unchanged", "NotFound", "Fenced", "ReplayConflict", "Terminal"},
@@ -125,13 +194,24 @@ var mustReach = map[string][]string{
 	"ReclaimProcessLease":       {"changed", "busy", "NotFound", "Terminal"},
 	"RecordFirstStarted":        {"changed", "unchanged", "NotFound", "Fenced"},
 	"RegisterProcess":           {"changed", "unchanged", "AlreadyExists"},
+	"ReleaseForRetry":           {"changed", "unchanged"},
 	"RenewProcessLease":         {"changed", "LeaseExpired"},
 	"RequestProcessAbandon":     {"changed", "unchanged", "NotFound", "Fenced", "Terminal"},
 	"RevokeHandle":              {"changed", "unchanged"},
 	"SetExternalRef":            {"changed", "unchanged", "NotFound", "Fenced", "AlreadyExists"},
 	"SetProcessWait":            {"changed", "NotFound", "Fenced", "Terminal"},
-	"TransferHandleGrants":      {"changed", "unchanged", "NotGranted"},
+	"SettleWrite":               {"done=false refused=false", "done=true refused=false", "done=true refused=true"},
+	"Stamped": {
+		"for the first time", "again", "again with a refusal", "again after the life", "again as model.Batch", "again as model.ClaimNext",
+		"as another kind", "after it was settled", "below the floor", "in no session", "in a session whose time is over", "with a floor that rises",
+	},
+	"Undone": {
+		"model.AppendEvent", "model.ClaimProcessLease", "model.GrantHandle", "model.RegisterProcess", "model.ReleaseForRetry", "model.TransferHandleGrants",
+	},
+	"TransferHandleGrants": {"changed", "unchanged", "NotGranted"},
 	"with": {
+		"a claim-next that leaves work", "work that is handed out again", "a delay that is over",
+		"a claim-next that passes a delayed process over", "a claim-next that passes an abandoned process over",
 		"another life than the decision's", "another life of a pruned process", "a grant that is pruned", "a live lease that is pruned",
 		"a claim of a lease that ends now", "a reclaim of a live lease", "a wait that a terminal event ends", "a transfer onto a grant",
 		"an ack before its event", "a wake that was acked before", "an ended process that loses its target", "two frames of a deleted session",

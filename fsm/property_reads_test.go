@@ -122,15 +122,26 @@ func (h *harness) same(t *rapid.T, op model.Op, got model.Answer) {
 	}
 }
 
-// checkTime: the leader has to keep time moving while a lease lives. A4.
+// checkTime: the leader has to keep time moving while something runs on it: a
+// lease, a session or a delay. What is ready, and what was answered, depends on
+// it too. A4, A9, A25.
 func (h *harness) checkTime(t *rapid.T) {
-	live := false
-	for _, p := range h.model.Processes {
-		live = live || p.Lease.Held && p.Lease.EndMs > h.model.LeaseTimeMs
-	}
+	needs := h.model.NeedsTime()
 	h.log.machine.Read(func(v fsm.View) {
-		if v.NeedsTime() != live {
-			t.Fatalf("the machine needs time: %v, a lease lives: %v", v.NeedsTime(), live)
+		if v.NeedsTime() != needs {
+			t.Fatalf("the machine needs time: %v, something runs on it: %v", v.NeedsTime(), needs)
+		}
+		for _, kinds := range claimKinds {
+			if ready := len(h.model.Ready(kinds)) > 0; v.AnyReady(kinds) != ready {
+				t.Fatalf("of %q something is ready: %v, the model says %v", kinds, v.AnyReady(kinds), ready)
+			}
+		}
+		for _, c := range h.clients {
+			for sequence := range c.next + 1 {
+				if got, want := v.Answered(c.binary, sequence), h.model.Answered(c.id, sequence); got != want {
+					t.Fatalf("write %d of session %s is answered: %v, the model says %v", sequence, c.id, got, want)
+				}
+			}
 		}
 	})
 }

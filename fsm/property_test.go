@@ -23,6 +23,9 @@ type harness struct {
 	quiet *fsm.Machine
 	model *model.State
 	reach *reach
+	// generators are a field, since some of them draw from all.
+	generators []generator
+	weighted   []int
 
 	records []record
 	saved   []saved
@@ -37,6 +40,9 @@ type harness struct {
 	seen          map[uint64]registry.ProcessLease
 	registrations map[string]registry.ProcessRegistration
 	appends       []model.AppendEvent
+	clients       []*client
+	// stamped are the writes that were made in sessions.
+	stamped []*call
 }
 
 // countingEntropy is a source of random bits that repeats nothing.
@@ -51,7 +57,7 @@ func newHarness(t *rapid.T, seen *reach) *harness {
 	h := &harness{
 		registry: decide.NewRegistry(log, registry.TierDurable, new(countingEntropy)), log: log,
 		follower: fsm.NewMachine(), quiet: fsm.NewMachine(), model: model.New(), reach: seen, stamp: 1_000_000,
-		seen: map[uint64]registry.ProcessLease{}, registrations: map[string]registry.ProcessRegistration{},
+		generators: generators, weighted: weighted(generators), seen: map[uint64]registry.ProcessLease{}, registrations: map[string]registry.ProcessRegistration{},
 	}
 	h.saved = append(h.saved, saved{h.follower.Snapshot(), 0})
 	h.takeover(t, 1)
@@ -75,7 +81,7 @@ func TestMachineAgreesWithTheModel(t *testing.T) {
 			return h.drawBatch(t)
 		}
 		write := func(t *rapid.T) {
-			for range pick(t, []int{8, 2, 16, 24}, "batches") {
+			for range pick(t, []int{10, 2, 20, 32}, "batches") {
 				h.runBatch(t, drawCalls(t))
 				h.checkState(t)
 			}
@@ -96,6 +102,7 @@ func TestMachineAgreesWithTheModel(t *testing.T) {
 				h.takeover(t, h.term+1)
 			},
 			"an entry of an old term comes late": func(t *rapid.T) { h.refuseBatch(t, drawCalls(t), h.term-1, h.term) },
+			"minutes pass":                       h.passMinutes,
 			"leadership changes": func(t *rapid.T) {
 				h.tick(t)
 				h.takeover(t, h.term+rapid.Uint64Range(1, 3).Draw(t, "terms"))
