@@ -121,7 +121,7 @@ var codeTable = []CodeInfo{
 		"Start over from the current record: the id was pruned, and perhaps registered anew."},
 	{CodeCompacted, "Compacted", true,
 		"is returned when the asked for history is no longer kept.",
-		"process_id",
+		"process_id, field",
 		"Start from the oldest that is kept, or read the record instead."},
 	{CodeBatchRefused, "BatchRefused", true,
 		"is returned when one operation of a batch was refused; none was applied.",
