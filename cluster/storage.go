@@ -71,6 +71,7 @@ func OpenStorage(dir, nodeID string) (*Storage, error) {
 	}
 	bolt, err := raftboltdb.New(raftboltdb.Options{
 		Path:        path,
+		NoSync:      mutant == skipsFsync,
 		BoltOptions: &bbolt.Options{Timeout: lockWait, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true},
 	})
 	if err != nil {

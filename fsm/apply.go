@@ -90,7 +90,7 @@ func (s *state) applyEntry(index, term uint64, data []byte) (EntryResult, error)
 	}
 	s.Index, s.Term = index, term
 	takeover := isTakeover(e)
-	if e.Term != term || (!takeover && s.TakeoverTerm != term) {
+	if mutant != skipsTermCheck && (e.Term != term || (!takeover && s.TakeoverTerm != term)) {
 		return EntryResult{Index: index, Refused: true, ClockMs: s.ClockMs, LeaseTimeMs: s.LeaseTimeMs, Revision: s.Revision}, nil
 	}
 	s.readiness.gained = nil
@@ -125,9 +125,12 @@ func isTakeover(e Entry) bool {
 // how much did, so a takeover moves the clock but never lease time.
 func (s *state) advanceClock(stampMs uint64, takeover bool) {
 	if stampMs <= s.ClockMs {
+		if mutant == letsClockGoBack {
+			s.ClockMs = stampMs
+		}
 		return
 	}
-	if !takeover {
+	if !takeover || mutant == countsLeaderlessTime {
 		s.advanceLeaseTime(min(stampMs-s.ClockMs, maxLeaseAdvanceMs))
 	}
 	s.ClockMs = stampMs

@@ -23,7 +23,7 @@ func (s *state) applyAppendEvent(c Command, body *AppendEvent) Result {
 	if !checkLife(c, p) {
 		return Result{LifeMismatch: true}
 	}
-	if refusal := checkFence(c, p, body.TerminalType); refusal != nil {
+	if refusal := checkFence(c, p, body.TerminalType); refusal != nil && mutant != ignoresFenceOnAppend {
 		return Result{Refusal: refusal}
 	}
 	if body.HasReplay {
@@ -63,7 +63,7 @@ func (s *state) applyCompleteProcess(c Command, body *CompleteProcess) Result {
 	if !ok {
 		return Result{Refusal: unknownProcess(body.ProcessID)}
 	}
-	if refusal := checkFence(c, p, true); refusal != nil {
+	if refusal := checkFence(c, p, true); refusal != nil && mutant != ignoresFenceOnComplete {
 		return Result{Refusal: refusal}
 	}
 	if p.terminal != nil && bytes.Equal(p.terminal.outputHash, body.Terminal.OutputHash) {

@@ -47,6 +47,9 @@ func (s *state) applyTransferHandleGrants(c *TransferHandleGrants) Result {
 	for _, id := range c.ProcessIDs {
 		g := s.grants.get(from, id)
 		if g == nil || seen[id] && from != to {
+			if mutant == transfersOneByOne {
+				s.moveGrants(moving, to)
+			}
 			return Result{Refusal: registry.Errorf(registry.CodeNotGranted, registry.Fields{ProcessID: id, SessionID: from.SessionID},
 				"process handle `%s` is not granted to session `%s`", id, from.SessionID)}
 		}
@@ -64,6 +67,12 @@ func (s *state) applyTransferHandleGrants(c *TransferHandleGrants) Result {
 			return Result{Refusal: refusal}
 		}
 	}
+	s.moveGrants(moving, to)
+	return Result{}
+}
+
+// moveGrants makes one change of moving grants to another scope.
+func (s *state) moveGrants(moving []*grant, to registry.SessionScope) {
 	s.Revision++
 	for _, g := range moving {
 		s.tellGrant(g)
@@ -72,7 +81,6 @@ func (s *state) applyTransferHandleGrants(c *TransferHandleGrants) Result {
 		s.grants.remove(g)
 		s.grants.put(&moved)
 	}
-	return Result{}
 }
 
 // applyDeleteSessionProcessState follows spec 5.11. Both the grants of a session

@@ -21,7 +21,7 @@ func alreadyTerminal(p *process) *registry.Error {
 // checkLife tells whether the command was decided against another life than
 // the one that stands. p is nil when there is no row.
 func checkLife(c Command, p *process) bool {
-	if c.Life == nil {
+	if c.Life == nil || mutant == comparesNoLife {
 		return true
 	}
 	if p == nil {

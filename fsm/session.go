@@ -134,6 +134,9 @@ func (s *state) applyInSession(c Command) Result {
 	if !ok {
 		return sessionExpired("the session is not known any more, nothing was applied: open a new one")
 	}
+	if mutant == ignoresKeptAnswers {
+		return s.applyBody(c)
+	}
 	sequence := c.Session.Sequence
 	if sequence < row.floor {
 		return sessionExpired("the answer to this write is no longer kept, since its client said that it wants none below a later one: nothing was applied now")

@@ -74,6 +74,9 @@ type storedCounters struct {
 }
 
 func storeCounters(c counters) storedCounters {
+	if mutant == forgetsFencingInSnapshot {
+		c.Fencing = 0
+	}
 	return storedCounters{c.Index, c.Term, c.Revision, c.ClockMs, c.LeaseTimeMs, c.Fencing, c.TakeoverTerm, c.Proposer, c.ClusterID}
 }
 
@@ -267,6 +270,9 @@ func (s *frozen) writeFrames(f *frameWriter) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if mutant == forgetsSessionsInSnapshot {
+		return f.end()
 	}
 	s.sessions.Scan(func(_ string, row *session) bool {
 		err = f.write(frameSession, storedSession{ID: row.id, Floor: row.floor, EndMs: row.endMs, AnswerCount: uint64(len(row.answers))})

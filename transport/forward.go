@@ -106,6 +106,9 @@ func (f *forwarder) forward(ctx context.Context, request any, info *grpc.UnarySe
 		return nil, err
 	}
 	failed := wire.CallError(err, sent, message, method.write)
+	if mutant == forwardsAgain && failed.Code == registry.CodeOutcomeUnknown && ctx.Err() == nil {
+		return f.forward(ctx, request, info, handle)
+	}
 	failed.Fields.LeaderID, failed.Fields.LeaderAddr = leaderID, leaderAddr
 	return nil, failed
 }

@@ -1,0 +1,5 @@
+//go:build mutant_fsync
+
+package cluster
+
+const mutant = skipsFsync

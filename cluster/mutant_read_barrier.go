@@ -1,0 +1,5 @@
+//go:build mutant_read_barrier
+
+package cluster
+
+const mutant = skipsReadBarrier

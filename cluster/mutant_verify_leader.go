@@ -1,0 +1,5 @@
+//go:build mutant_verify_leader
+
+package cluster
+
+const mutant = trustsVerifyLeader

@@ -1,0 +1,5 @@
+//go:build mutant_fence_append
+
+package fsm
+
+const mutant = ignoresFenceOnAppend

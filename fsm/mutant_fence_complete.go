@@ -1,0 +1,5 @@
+//go:build mutant_fence_complete
+
+package fsm
+
+const mutant = ignoresFenceOnComplete

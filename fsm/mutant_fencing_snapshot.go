@@ -1,0 +1,5 @@
+//go:build mutant_fencing_snapshot
+
+package fsm
+
+const mutant = forgetsFencingInSnapshot

@@ -1,0 +1,5 @@
+//go:build mutant_leaderless_time
+
+package fsm
+
+const mutant = countsLeaderlessTime

@@ -1,0 +1,5 @@
+//go:build mutant_life_check
+
+package fsm
+
+const mutant = comparesNoLife

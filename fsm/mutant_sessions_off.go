@@ -1,0 +1,5 @@
+//go:build mutant_sessions_off
+
+package fsm
+
+const mutant = ignoresKeptAnswers

@@ -1,0 +1,5 @@
+//go:build mutant_sessions_snapshot
+
+package fsm
+
+const mutant = forgetsSessionsInSnapshot

@@ -1,0 +1,5 @@
+//go:build mutant_term_check
+
+package fsm
+
+const mutant = skipsTermCheck

@@ -1,0 +1,5 @@
+//go:build mutant_transfer_atomic
+
+package fsm
+
+const mutant = transfersOneByOne

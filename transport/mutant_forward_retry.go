@@ -1,0 +1,5 @@
+//go:build mutant_forward_retry
+
+package transport
+
+const mutant = forwardsAgain
