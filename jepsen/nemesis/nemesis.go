@@ -126,6 +126,7 @@ func All() []Nemesis {
 		{Name: "clock", Help: "wall clocks that jump by up to a day or strobe, while leadership moves", Draw: drawClock, Tags: []string{Failpoints}},
 		{Name: "stall", Help: "the disk of a node, or of all, hangs in an append to the log", Draw: drawStall, Tags: []string{Failpoints}},
 		{Name: "blind", Help: "the leader's disk hangs while it is cut off from the other nodes, so that it cannot notice that another one leads; clients still reach it", Draw: drawBlind, Tags: []string{Failpoints}},
+		{Name: "detour", Help: "clients reach the leader only by other nodes, whose connections to it break all the time", Draw: drawDetour, Cannot: needsDelays},
 		{Name: "disk", Help: "the file system of a node, a majority or all is full; emptied, and the nodes started again", Draw: drawDisk, Volumes: true, Cannot: func(network.Network) string { return volume.Cannot() }},
 		{Name: "corrupt", Help: "bytes flipped or cut off in the log or a snapshot of one node that is down", Draw: drawCorrupt, Alone: true},
 		{Name: "membership", Help: "a node removed for good, and another one joined under a new id", Draw: drawMembership, Alone: true},

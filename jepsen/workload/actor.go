@@ -117,6 +117,11 @@ func (a *actor) release(ctx context.Context, lease *registry.ProcessLease) *hist
 	return a.client.Do(ctx, model.CompleteProcessLease{Completion: registry.ProcessLeaseCompletion{ProcessID: lease.ProcessID, LeaseToken: lease.LeaseToken}})
 }
 
+// complete ends the process of a lease.
+func (a *actor) complete(ctx context.Context, lease *registry.ProcessLease, value string) *history.Op {
+	return a.until(ctx, model.CompleteProcess{ProcessID: lease.ProcessID, Output: success(value), Fence: lease.Fence()})
+}
+
 func success(value string) registry.ProcessAwaitOutput {
 	return registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON(value)}
 }

@@ -169,13 +169,16 @@ func (a *actor) endLogTurn(ctx context.Context, at place, lease *registry.Proces
 	switch weighted(a.random, 10, 4, 2) {
 	case 0:
 		a.release(ctx, lease)
-		if a.random.IntN(3) == 0 {
+		switch weighted(a.random, 4, 2, 1) {
+		case 1:
 			a.append(ctx, lease)
+		case 2:
+			a.complete(ctx, lease, `"too late"`)
 		}
 	case 1:
 		a.lost = lease
 	case 2:
-		o := a.until(ctx, model.CompleteProcess{ProcessID: lease.ProcessID, Output: success(`"done"`), Fence: lease.Fence()})
+		o := a.complete(ctx, lease, `"done"`)
 		if o.Outcome == history.OK {
 			a.places.leave(at, lease.ProcessID)
 		}
