@@ -46,8 +46,8 @@ func All() []Mutant {
 			Run: &Run{"log", "none", 5 * time.Second, []check.Sentence{check.StaleIsRefused, check.FenceHolds, check.AnswersAgree}},
 		},
 		{
-			Name: "fence_complete", Folder: "fsm", Breaks: "a completion is accepted whatever its fence",
-			Run: &Run{"log", "none", 10 * time.Second, []check.Sentence{check.StaleIsRefused, check.AnswersAgree}},
+			Name: "fence_complete", Folder: "fsm", Breaks: "a completion is accepted whatever its fence", Quick: true,
+			Run: &Run{"log", "none", 5 * time.Second, []check.Sentence{check.StaleIsRefused, check.AnswersAgree}},
 		},
 		{
 			Name: "read_barrier", Folder: "cluster", Breaks: "a node that was the leader when it last looked answers reads at once",
@@ -63,11 +63,11 @@ func All() []Mutant {
 			Run: &Run{"lease", "snapshot,kill", 10 * time.Second, []check.Sentence{check.TokensGrow, check.TokensAreUnique, check.ReplicasAgree, check.AnswersAgree}},
 		},
 		{
-			Name: "leaderless_time", Folder: "fsm", Breaks: "a takeover adds what its clock went forward to lease time",
-			Run: &Run{"lease", "clock", 10 * time.Second, []check.Sentence{check.NoEarlyEnd, check.LeasesOutlive}},
+			Name: "leaderless_time", Folder: "fsm", Breaks: "a takeover adds what its clock went forward to lease time", Quick: true,
+			Run: &Run{"lease", "clock", 6 * time.Second, []check.Sentence{check.NoEarlyEnd, check.LeasesOutlive}},
 		},
 		{
-			Name: "clock_back", Folder: "fsm", Breaks: "an entry with an earlier stamp takes the clock back", Quick: true,
+			Name: "clock_back", Folder: "fsm", Breaks: "an entry with an earlier stamp takes the clock back",
 			Run: &Run{"mixed", "clock", 10 * time.Second, []check.Sentence{check.ClocksGrow, check.RealTimeOrder}},
 		},
 		{
@@ -76,7 +76,7 @@ func All() []Mutant {
 			Hole: "the leader of two terms would have to stall between deciding and proposing for as long as both changes of leadership take",
 		},
 		{
-			Name: "sessions_off", Folder: "fsm", Breaks: "a write of a session is done again when it is sent again", Quick: true,
+			Name: "sessions_off", Folder: "fsm", Breaks: "a write of a session is done again when it is sent again",
 			Run: &Run{"log", "detour", 10 * time.Second, []check.Sentence{check.AtMostOnce, check.AnswersAgree}},
 		},
 		{

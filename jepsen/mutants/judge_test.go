@@ -1,0 +1,55 @@
+package mutants
+
+import (
+	"testing"
+	"time"
+
+	"github.com/holdfast-registry/holdfast/jepsen/check"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/jepsen/run"
+)
+
+// TestJudge judges a run of three operations, a second apart.
+func TestJudge(t *testing.T) {
+	second := time.Second.Nanoseconds()
+	h := new(history.History)
+	for i := range int64(3) {
+		h.Ops = append(h.Ops, &history.Op{InvokeNs: (5 + i) * second, ReturnNs: (5+i)*second + 1})
+	}
+	m := Mutant{Name: "m", Run: &Run{Broken: []check.Sentence{check.AtMostOnce, check.TokensGrow}}}
+	for _, test := range []struct {
+		name       string
+		control    bool
+		violations []check.Violation
+		caught     check.Sentence
+		ops        int
+		took       time.Duration
+	}{
+		{"a run that breaks nothing counts as a whole", false, nil, "", 3, 10 * time.Second},
+		{
+			"the first of the promises that the mutant breaks catches it", false,
+			[]check.Violation{
+				{Sentence: check.TokensGrow, AtNs: 7 * second},
+				{Sentence: check.AtMostOnce, AtNs: 6 * second},
+				{Sentence: check.NodesStay, AtNs: 5 * second},
+			},
+			check.AtMostOnce, 2, time.Second,
+		},
+		{"another promise does not catch it", false, []check.Violation{{Sentence: check.NodesStay, AtNs: 5 * second}}, "", 3, 10 * time.Second},
+		{"without the mutant every promise counts", true, []check.Violation{{Sentence: check.NodesStay, AtNs: 5 * second}}, check.NodesStay, 1, 0},
+		{"what is noticed at the end took the whole run", false, []check.Violation{{Sentence: check.AtMostOnce}}, check.AtMostOnce, 3, 2*time.Second + 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := Finding{Mutant: m, Control: test.control}
+			result := &run.Result{History: h, Verdicts: check.Verdicts{{Violations: test.violations}}}
+			result.Config.Time = 10 * time.Second
+			found := m.judge(&f, result, test.control)
+			if found != (test.caught != "") || f.Caught != string(test.caught) || f.Ops != test.ops || f.Took != test.took {
+				t.Errorf("found %v: %+v", found, f)
+			}
+			if missed := !found && !test.control; f.Missed() != missed {
+				t.Errorf("missed is %v", f.Missed())
+			}
+		})
+	}
+}
