@@ -168,12 +168,15 @@ func (m Mutant) judge(f *Finding, result *run.Result, control bool) (found bool)
 	return true
 }
 
+// testTimeout bounds a test, which may wait for what the mutant never does.
+const testTimeout = "60s"
+
 // test runs the test that has to fail. Not to compile is not to fail.
 func (m Mutant) test(ctx context.Context) (Finding, error) {
 	f := Finding{Mutant: m}
 	began := time.Now()
 	var output bytes.Buffer
-	command := exec.CommandContext(ctx, "go", "test", "-tags", m.Tag(), "-run", "^"+m.Test+"$", packageOf(m.Folder))
+	command := exec.CommandContext(ctx, "go", "test", "-timeout", testTimeout, "-tags", m.Tag(), "-run", "^"+m.Test+"$", packageOf(m.Folder))
 	command.Stdout, command.Stderr = &output, &output
 	err := command.Run()
 	f.Took = time.Since(began)

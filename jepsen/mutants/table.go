@@ -54,8 +54,8 @@ func All() []Mutant {
 			Run: &Run{"mixed", "blind", 12 * time.Second, []check.Sentence{check.RealTimeOrder, check.AnswersAgree, check.Linearizable}},
 		},
 		{
-			Name: "verify_leader", Folder: "cluster", Breaks: "reads trust raft's VerifyLeader, which counts answers from before the read",
-			Test: "TestAnAnswerFromBeforeAReadNeverConfirmsIt",
+			Name: "verify_leader", Folder: "cluster", Breaks: "reads trust raft's VerifyLeader, which counts non-voters and answers from before the read",
+			Test: "TestANonVotersAnswerNeverConfirmsARead",
 			Hole: "raft ends the term of a leader that it resumes after a stall in the same loop that would count the old answers; a run would have to hold that loop between two steps",
 		},
 		{
