@@ -85,8 +85,7 @@ func All() []Mutant {
 		},
 		{
 			Name: "transfer_atomic", Folder: "fsm", Breaks: "a refused transfer of grants has moved those before the one that is missing",
-			Test: "TestTransfers",
-			Hole: "no workload moves grants",
+			Run: &Run{"grants", "none", 5 * time.Second, []check.Sentence{check.AnswersAgree}},
 		},
 		{
 			Name: "life_check", Folder: "fsm", Breaks: "an append lands in a later life of its process than the one it was decided for",
