@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-registry/holdfast/registry"
@@ -109,8 +110,12 @@ func (d *demo) eachOnce(ctx context.Context, ids []string) error {
 		if err != nil {
 			return err
 		}
-		if len(page.Items) != 2 || page.Items[0].EventType != demoSent || page.Items[1].EventType != registry.EventCompleted {
-			return fmt.Errorf("the log of %s is %+v", id, page.Items)
+		var types []string
+		for _, event := range page.Items {
+			types = append(types, event.EventType)
+		}
+		if !slices.Equal(types, []string{demoSent, registry.EventCompleted}) {
+			return fmt.Errorf("the log of %s is %v", id, types)
 		}
 	}
 	return nil

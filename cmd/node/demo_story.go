@@ -143,7 +143,8 @@ func (d *demo) killWorker(ctx context.Context) error {
 	var interrupted demoLine
 	err := d.follow(ctx, func(line demoLine) bool {
 		interrupted = line
-		return line.Did == demoBegan && d.underWay(ctx, line)
+		// Begun just now, so that it goes on for a while.
+		return line.Did == demoBegan && d.underWay(ctx, line) && line.age() < demoWork/2
 	})
 	if err != nil {
 		return err
@@ -157,6 +158,11 @@ func (d *demo) killWorker(ctx context.Context) error {
 	}
 	d.report.KilledWorker = interrupted.Worker
 	d.say("KILLED %s (SIGKILL) while it sent %s under fencing token %d", interrupted.Worker, interrupted.ID, interrupted.Token)
+	if record, err := d.client.GetProcess(ctx, interrupted.ID); err != nil {
+		return err
+	} else if record.Status.State.Terminal() {
+		return fmt.Errorf("%s had sent %s before it was killed: is this machine busy? Try again", interrupted.Worker, interrupted.ID)
+	}
 	var next demoLine
 	if err := d.follow(ctx, func(line demoLine) bool {
 		next = line

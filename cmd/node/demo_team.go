@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"time"
 
 	"github.com/holdfast-registry/holdfast/jepsen/process"
 )
@@ -20,11 +21,15 @@ const (
 )
 
 // demoLine is what a worker says on one line. Token is that of the attempt that
-// it began.
+// it began, AtMs when that was.
 type demoLine struct {
 	Worker, Did, ID string
 	Token           uint64
+	AtMs            int64
 }
+
+// age is how long ago it was. A line may have waited to be read.
+func (l demoLine) age() time.Duration { return time.Since(time.UnixMilli(l.AtMs)) }
 
 // demoTeam is the workers of the demo: this program again, each in a process of
 // its own.
@@ -67,7 +72,7 @@ func (t *demoTeam) start(name string) error {
 func (t *demoTeam) relay(stdout io.Reader) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		var line demoLine
-		if _, err := fmt.Sscan(lines.Text(), &line.Worker, &line.Did, &line.ID, &line.Token); err != nil {
+		if _, err := fmt.Sscan(lines.Text(), &line.Worker, &line.Did, &line.ID, &line.Token, &line.AtMs); err != nil {
 			continue
 		}
 		select {

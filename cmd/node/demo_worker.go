@@ -61,5 +61,5 @@ func (a *app) demoWorker(ctx context.Context, name string) error {
 
 // tell writes a line that demoTeam reads.
 func (a *app) tell(line demoLine) {
-	fmt.Fprintln(a.stdout, line.Worker, line.Did, line.ID, line.Token)
+	fmt.Fprintln(a.stdout, line.Worker, line.Did, line.ID, line.Token, time.Now().UnixMilli())
 }

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,8 +125,12 @@ func judge(ctx context.Context, c *client.Client, ids []string, victim, interrup
 		if err != nil {
 			return err
 		}
-		if len(page.Items) != 2 || page.Items[0].EventType != eventSent || page.Items[1].EventType != registry.EventCompleted {
-			return fmt.Errorf("%s is %s, and its log is %+v", id, record.Status.State, page.Items)
+		var types []string
+		for _, event := range page.Items {
+			types = append(types, event.EventType)
+		}
+		if !slices.Equal(types, []string{eventSent, registry.EventCompleted}) {
+			return fmt.Errorf("%s is %s, and its log has %v", id, record.Status.State, types)
 		}
 		if id != interrupted {
 			continue
