@@ -86,23 +86,14 @@ func awaitSignal(ctx context.Context, c *client.Client, lease *client.Lease, aft
 	return signal, err
 }
 
-// awaitEvent waits for an event of a type. The log is the truth, so it looks
-// there, page by page.
+// awaitEvent waits for an event of a type behind a sequence. It may have been
+// stored already, and the wait goes on over a change of leader.
 func awaitEvent(ctx context.Context, c *client.Client, process, eventType string, afterSequence uint64) (registry.ProcessEvent, error) {
-	for {
-		page, err := c.EventsAfter(ctx, process, afterSequence, registry.PageRequest{})
-		if err != nil {
-			return registry.ProcessEvent{}, err
-		}
-		for _, event := range page.Items {
-			if afterSequence = event.Sequence; event.EventType == eventType {
-				return event, nil
-			}
-		}
-		if err := pause(ctx); err != nil {
-			return registry.ProcessEvent{}, err
-		}
-	}
+	watch := c.WatchEvents(registry.EventWatch{
+		ProcessID: process, EventType: eventType, After: registry.EventCursor{Sequence: afterSequence},
+	})
+	defer watch.Close()
+	return watch.Next(ctx)
 }
 
 // answer is somebody else: once the agent waits, they signal it. A signal needs
@@ -116,8 +107,10 @@ func answer(ctx context.Context, c *client.Client, process string) error {
 		if record.Wait != nil {
 			break
 		}
-		if err := pause(ctx); err != nil {
-			return err
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 	result, err := c.AppendEvent(ctx, process, registry.ProcessEventAppendRequest{EventType: eventApprove, Payload: registry.JSON(`{"text":"yes, book it"}`)}, nil)
@@ -130,16 +123,6 @@ func answer(ctx context.Context, c *client.Client, process string) error {
 	}
 	say("person", "signalled %s, which wakes %q with %q", signalName, wake.TargetSessionID, wake.Input)
 	return nil
-}
-
-// pause waits a moment.
-func pause(ctx context.Context) error {
-	select {
-	case <-time.After(pollInterval):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 func nowMs() uint64 { return uint64(time.Now().UnixMilli()) }
