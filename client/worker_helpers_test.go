@@ -273,15 +273,6 @@ func outcomes(settled []Settled) []Outcome {
 	return all
 }
 
-// untilStopped is a handler that works until its context ends, and says so.
-func untilStopped(began chan<- *Run) Handler {
-	return func(ctx context.Context, run *Run) (any, error) {
-		began <- run
-		<-ctx.Done()
-		return nil, context.Cause(ctx)
-	}
-}
-
 func receive[T any](t *testing.T, from <-chan T, what string) T {
 	t.Helper()
 	select {
