@@ -62,6 +62,13 @@ func TestEveryKindOfViolationIsFound(t *testing.T) {
 			a.Call = call
 			return true
 		}, AckedStays},
+		{"a repeat got another answer than the first", func(h *history.History) bool {
+			a := find(h, func(o *history.Op, _ model.AppendEvent) bool { return o.Outcome == history.OK })
+			event := *a.Answer.Event
+			event.OccurredAtMs++
+			a.Answer.Event = &event
+			return true
+		}, FirstAnswer},
 		{"an event is in the log twice", func(h *history.History) bool {
 			o := read(h, 2)
 			if o == nil {

@@ -85,6 +85,10 @@ func (l *processLog) acked(a *history.Op) []Violation {
 		return []Violation{violated(AckedStays, "%s, %s (%s, replay key %q), was acked at %d, where the log has %s (%s, replay key %q)",
 			describe(a), op.Request.Payload, op.Request.EventType, key, at, e.Payload, e.EventType, e.ReplayKey).about(a, l.read)}
 	}
+	if e := &log[at-1]; e.OccurredAtMs != a.Answer.Event.OccurredAtMs {
+		return []Violation{violated(FirstAnswer, "%s was answered with an event of %d, the log has it as of %d",
+			describe(a), a.Answer.Event.OccurredAtMs, e.OccurredAtMs).about(a, l.read)}
+	}
 	return nil
 }
 

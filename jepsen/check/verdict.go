@@ -19,6 +19,8 @@ const (
 	Linearizable     Sentence = "the history has a linearization: porcupine finds one without looking at revisions"
 	AckedStays       Sentence = "every acked event is in the log, exactly where it was acked, with the type, payload and replay key that were sent"
 	AtMostOnce       Sentence = "an event is in the log at most once, acked or not, however often it was sent under its replay key"
+	FirstAnswer      Sentence = "the answer to an append is the event as it is in the log, with its time: that of the first and only time"
+	MovedOnce        Sentence = "a handle that one client alone moves is where the acked transfers have brought it: none happened twice"
 	RefusedIsAbsent  Sentence = "an append that was refused left no event"
 	NothingInvented  Sentence = "every event in the log was sent by somebody"
 	LogIsDense       Sentence = "the events of a process have the sequences 1, 2, 3 and so on"
@@ -120,6 +122,7 @@ func Judge(h *history.History, options Options) Verdicts {
 		{"model", checkModel},
 		{"order", checkOrder},
 		{"logs", checkLogs},
+		{"handles", checkHandles},
 		{"ends", checkEnds},
 		{"tokens", checkTokens},
 		{"holders", checkHolders},

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,8 @@ type Proxy struct {
 	tasks sync.WaitGroup
 	// done is closed with the proxy.
 	done chan struct{}
+	// lost is how many of a thousand answers to clients are lost.
+	lost atomic.Int32
 
 	mu     sync.Mutex
 	closed bool
@@ -122,6 +125,9 @@ func (p *Proxy) serve(conn net.Conn, node, backend string) {
 	}
 	defer p.exit(onward)
 	s := &session{dialer: conn, node: onward, done: make(chan struct{})}
+	if from == Clients {
+		s.lost = &p.lost
+	}
 	s.run(first, p.gate(there), p.gate(there.Back()))
 }
 
@@ -178,6 +184,11 @@ func (p *Proxy) Set(link Link, rule Rule) error {
 
 // Reset implements Network. What was held back of the connections is gone.
 func (p *Proxy) Reset(link Link) { p.gate(link).reset() }
+
+// LoseAnswers breaks, for so many of a thousand segments that a node sends to a
+// client, the connection in place of passing them on: what the client had asked
+// for is done, and it is not told. Heal does not end it; 0 does.
+func (p *Proxy) LoseAnswers(perMille int) { p.lost.Store(int32(perMille)) }
 
 // Heal implements Network.
 func (p *Proxy) Heal() error {

@@ -196,6 +196,36 @@ func TestWhoSendsNoPrefaceIsAClient(t *testing.T) {
 	}
 }
 
+func TestALostAnswerTakesItsConnectionWithIt(t *testing.T) {
+	proxy, peers := newPeers(t, 2)
+	near, far := peers[0].dial(peers[1])
+	conn, err := net.Dial("tcp", peers[0].front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(patience))
+	send(t, conn, "PRI * HTTP/2.0\r\n")
+	node, err := peers[0].listen.Public().Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	node.SetDeadline(time.Now().Add(patience))
+	expect(t, node, "PRI * HTTP/2.0\r\n")
+	send(t, node, "before")
+	expect(t, conn, "before")
+	proxy.LoseAnswers(1000)
+	proxy.Heal()
+	send(t, conn, "asked")
+	expect(t, node, "asked")
+	send(t, far, "between nodes")
+	expect(t, near, "between nodes")
+	send(t, node, "answer")
+	expectError(t, conn)
+	expectError(t, node)
+}
+
 func TestAResetBreaksBothEndsAndDropsWhatWasHeld(t *testing.T) {
 	proxy, peers := newPeers(t, 2)
 	near, far := peers[0].dial(peers[1])

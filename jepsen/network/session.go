@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -30,6 +31,9 @@ type session struct {
 	// done is closed when the session is over.
 	done chan struct{}
 	over sync.Once
+	// lost is how many of a thousand segments to the dialer are lost, with the
+	// session; nil for none.
+	lost *atomic.Int32
 }
 
 // close ends both connections.
@@ -80,6 +84,10 @@ func (s *session) pump(from, to net.Conn, first []byte, g *gate) {
 			if tcp, ok := to.(*net.TCPConn); ok {
 				tcp.CloseWrite()
 			}
+			return
+		}
+		if to == s.dialer && s.lost != nil && rand.Int32N(1000) < s.lost.Load() {
+			s.reset()
 			return
 		}
 		if _, err := to.Write(next.data); err != nil {

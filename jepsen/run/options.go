@@ -109,6 +109,9 @@ func prepare(o Options) (s *setup, err error) {
 	default:
 		return nil, fmt.Errorf("there is no network %q: choose %s or %s", o.Net, NetProxy, NetNS)
 	}
+	if s.workload.LosesAnswers && o.Net != NetProxy {
+		s.skipped = append(s.skipped, fmt.Sprintf("workload %s loses no answers: the network %s can only be cut", o.Workload, o.Net))
+	}
 	for _, n := range chosen {
 		if n.Cannot != nil {
 			if reason := n.Cannot(s.network); reason != "" {

@@ -34,6 +34,10 @@ const (
 // readersPerNode is how many clients only read, and know one node at first.
 const readersPerNode = 4
 
+// lostAnswers is how many of a thousand answers are lost where a workload asks
+// for that.
+const lostAnswers = 50
+
 // Result is what a run came to.
 type Result struct {
 	Config   Config
@@ -166,7 +170,7 @@ func (r *run) underLoad(ctx context.Context) error {
 	var clients, readers []*workload.Client
 	for i := range r.Clients {
 		options := []client.Option{client.WithAttemptTimeout(time.Second), client.WithRetryTimeout(2 * time.Second)}
-		if i%2 == 1 {
+		if i%2 == 1 && !r.workload.LosesAnswers {
 			// A session leaves few outcomes unknown.
 			options = append(options, client.WithoutSessions())
 		}
@@ -185,6 +189,10 @@ func (r *run) underLoad(ctx context.Context) error {
 		}
 		defer c.Close()
 		readers = append(readers, workload.NewClient(fmt.Sprintf("r%d", i+1), c, r.recorder))
+	}
+	if p, ok := r.network.(*network.Proxy); ok && r.workload.LosesAnswers {
+		p.LoseAnswers(lostAnswers)
+		defer p.LoseAnswers(0)
 	}
 	var working sync.WaitGroup
 	working.Go(func() { r.workload.Run(ctx, clients, r.Seed) })

@@ -29,6 +29,8 @@ type actor struct {
 	registered map[string]bool
 	// lost is a lease that it let go of and may try again.
 	lost *registry.ProcessLease
+	// handle is the grant that it alone moves.
+	handle *handle
 }
 
 func (a *actor) next() int {

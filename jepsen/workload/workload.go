@@ -16,17 +16,21 @@ type Workload struct {
 	Name, Help string
 	// turn is one piece of work of an actor, of a few calls.
 	turn func(*actor, context.Context)
+	// LosesAnswers says that every so many answers of nodes to clients are to be
+	// lost with their connection, and that each client has a session.
+	LosesAnswers bool
 }
 
 // All are the workloads.
 func All() []Workload {
 	return []Workload{
-		{"register", "registrations that repeat and conflict, first starts, completions that repeat and conflict", (*actor).registerTurn},
-		{"lease", "owners that claim, renew, release, walk away and come back too late, with short and long ttl", (*actor).leaseTurn},
-		{"log", "owners that append under a fence that they may have lost, and complete once", (*actor).logTurn},
-		{"grants", "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", (*actor).grantTurn},
-		{"waits", "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", (*actor).waitTurn},
-		{"mixed", "all of the above, and lists", (*actor).mixedTurn},
+		{Name: "register", Help: "registrations that repeat and conflict, first starts, completions that repeat and conflict", turn: (*actor).registerTurn},
+		{Name: "lease", Help: "owners that claim, renew, release, walk away and come back too late, with short and long ttl", turn: (*actor).leaseTurn},
+		{Name: "log", Help: "owners that append under a fence that they may have lost, and complete once", turn: (*actor).logTurn},
+		{Name: "once", Help: "writes in sessions whose answers are lost: unkeyed appends, moving handles, claims", turn: (*actor).onceTurn, LosesAnswers: true},
+		{Name: "grants", Help: "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", turn: (*actor).grantTurn},
+		{Name: "waits", Help: "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", turn: (*actor).waitTurn},
+		{Name: "mixed", Help: "all of the above, and lists", turn: (*actor).mixedTurn},
 	}
 }
 
@@ -60,7 +64,7 @@ func (w Workload) Run(ctx context.Context, clients []*Client, seed uint64) {
 
 // mixedTurn takes a turn of any kind.
 func (a *actor) mixedTurn(ctx context.Context) {
-	turns := []func(context.Context){a.registerTurn, a.registerTurn, a.registerTurn, a.leaseTurn, a.logTurn, a.grantTurn, a.waitTurn, a.listTurn}
+	turns := []func(context.Context){a.registerTurn, a.registerTurn, a.registerTurn, a.leaseTurn, a.logTurn, a.onceTurn, a.grantTurn, a.waitTurn, a.listTurn}
 	turns[a.random.IntN(len(turns))](ctx)
 }
 

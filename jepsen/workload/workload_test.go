@@ -89,6 +89,7 @@ func missing(name string, recorder *history.Recorder) (names []string) {
 		"register": {"RegisterProcess", "RegisterProcess AlreadyExists", "RecordFirstStarted", "CompleteProcess", "CompleteProcess ReplayConflict", "GetProcess"},
 		"lease":    {"ClaimProcessLease", "ClaimProcessLease Busy", "RenewProcessLease", "RenewProcessLease LeaseExpired", "AppendEvent", "CompleteProcessLease"},
 		"log":      {"AppendEvent", "RecordFirstStarted", "ClaimProcessLease Busy", "EventsAfter"},
+		"once":     {"AppendEvent", "TransferHandleGrants", "ClaimProcessLease"},
 		"grants":   {"GrantHandle", "RevokeHandle", "TransferHandleGrants", "TransferHandleGrants NotGranted", "DeleteSessionProcessState", "ListHandleGrants", "HasHandleGrant", "HandleGrantsForProcess"},
 		"waits":    {"SetProcessWait", "SetProcessWait Fenced", "ClearProcessWait", "RequestProcessAbandon", "RecordFirstStarted", "SetExternalRef", "SetExternalRef AlreadyExists", "ListProcesses"},
 		"mixed":    {"RegisterProcess", "ClaimProcessLease", "AppendEvent", "GrantHandle", "SetProcessWait"},
