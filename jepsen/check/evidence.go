@@ -9,13 +9,10 @@ import (
 // evidence is what answers show of operations whose own answers nobody saw.
 // What nobody ever saw cannot contradict anything either.
 type evidence struct {
-	// events are those that were read, by process and sequence; length is how
-	// long each log was when it was read last.
-	events map[string]map[uint64]*registry.ProcessEvent
+	// events are those that were read, by process and sequence: one in each life.
+	events map[string]map[uint64][]*registry.ProcessEvent
 	// leases are the rows that were seen of an incarnation.
 	leases map[incarnation][]*registry.ProcessLease
-	// created is when the lives of processes began.
-	created map[string]map[uint64]uint64
 	// never are the unknown operations that cannot have happened: appends whose
 	// event is not in a log that was read when all was over.
 	never map[*history.Op]bool
@@ -23,8 +20,8 @@ type evidence struct {
 
 func collect(v *view) *evidence {
 	e := &evidence{
-		events: make(map[string]map[uint64]*registry.ProcessEvent), leases: make(map[incarnation][]*registry.ProcessLease),
-		created: make(map[string]map[uint64]uint64), never: make(map[*history.Op]bool),
+		events: make(map[string]map[uint64][]*registry.ProcessEvent), leases: make(map[incarnation][]*registry.ProcessLease),
+		never: make(map[*history.Op]bool),
 	}
 	last := make(map[string]*history.Op)
 	for _, o := range v.judged {
@@ -37,27 +34,32 @@ func collect(v *view) *evidence {
 		if o.Answer.Lease != nil {
 			e.lease(o.Answer.Lease)
 		}
-		if o.Answer.Record != nil {
-			e.record(o.Answer.Record)
-		}
-		for i := range o.Answer.Records {
-			e.record(&o.Answer.Records[i])
-		}
 		if read, ok := o.Call.(model.EventsAfter); ok && read.After == 0 && o.Outcome == history.OK {
 			last[read.ProcessID] = o // judged is in the order of revisions
 		}
 	}
 	if v.options.Complete {
-		e.absent(v.unknown, last)
+		e.absent(v, last)
 	}
 	return e
 }
 
 func (e *evidence) event(event *registry.ProcessEvent) {
-	if e.events[event.ProcessID] == nil {
-		e.events[event.ProcessID] = make(map[uint64]*registry.ProcessEvent)
+	log := e.events[event.ProcessID]
+	if log == nil {
+		log = make(map[uint64][]*registry.ProcessEvent)
+		e.events[event.ProcessID] = log
 	}
-	e.events[event.ProcessID][event.Sequence] = event
+	for _, seen := range log[event.Sequence] {
+		if sameEvent(seen, event) && seen.OccurredAtMs == event.OccurredAtMs {
+			return
+		}
+	}
+	log[event.Sequence] = append(log[event.Sequence], event)
+}
+
+func sameEvent(a, b *registry.ProcessEvent) bool {
+	return string(a.Payload) == string(b.Payload) && a.EventType == b.EventType
 }
 
 func (e *evidence) lease(l *registry.ProcessLease) {
@@ -70,21 +72,14 @@ func (e *evidence) lease(l *registry.ProcessLease) {
 	e.leases[who] = append(e.leases[who], l)
 }
 
-func (e *evidence) record(r *registry.ProcessRecord) {
-	if e.created[r.ID] == nil {
-		e.created[r.ID] = make(map[uint64]uint64)
-	}
-	e.created[r.ID][r.Life] = r.CreatedAtMs
-}
-
 // absent finds the appends that left no event in a log that was read after
 // they can have happened: at the end of a complete run, when no node holds a
 // call any more.
-func (e *evidence) absent(unknown []*history.Op, last map[string]*history.Op) {
-	for _, o := range unknown {
+func (e *evidence) absent(v *view, last map[string]*history.Op) {
+	for _, o := range v.unknown {
 		appended, ok := o.Call.(model.AppendEvent)
 		read := last[appended.ProcessID]
-		if !ok || read == nil || read.InvokeNs < o.ReturnNs {
+		if !ok || read == nil || read.InvokeNs < o.ReturnNs || v.mayBePruned(appended.ProcessID) {
 			continue
 		}
 		found := false

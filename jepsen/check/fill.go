@@ -27,6 +27,7 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 			if next.state.Revision != revision || !r.fits(choice.id, answer) {
 				continue
 			}
+			next.forgetPruned(choice.call)
 			next.use(o.Index)
 			next.lastUnknown = o
 			r.blur(next, choice, o, answer)
@@ -154,9 +155,11 @@ func (r *replay) dated(c choice, o *history.Op) choice {
 	default:
 		return c
 	}
-	for _, event := range r.evidence.events[c.id] {
-		if string(event.Payload) == payload && event.OccurredAtMs >= c.from.clockMs && event.OccurredAtMs <= c.to.clockMs {
-			c.at.clockMs = event.OccurredAtMs
+	for _, events := range r.evidence.events[c.id] {
+		for _, event := range events {
+			if string(event.Payload) == payload && event.OccurredAtMs >= c.from.clockMs && event.OccurredAtMs <= c.to.clockMs {
+				c.at.clockMs = event.OccurredAtMs
+			}
 		}
 	}
 	return c
@@ -168,7 +171,8 @@ func (r *replay) fits(id string, answer model.Answer) bool {
 		return true
 	}
 	seen := r.evidence.events[id][answer.Event.Sequence]
-	return seen == nil || (string(seen.Payload) == string(answer.Event.Payload) && seen.EventType == answer.Event.EventType)
+	// What was seen may be of another life.
+	return len(seen) == 0 || r.view.mayBePruned(id) || sameEvent(seen[0], answer.Event)
 }
 
 // blur notes what is not known exactly of the row that an operation wrote.

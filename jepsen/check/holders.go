@@ -35,7 +35,7 @@ func checkHolders(v *view) (violations []Violation, checked, _ string) {
 	}
 	holders := 0
 	for _, id := range slices.Sorted(maps.Keys(byProcess)) {
-		found, count := oneHolder(byProcess[id])
+		found, count := oneHolder(v, byProcess[id])
 		violations = append(append(violations, found...), staleAccepted(byProcess[id])...)
 		holders += count
 	}
@@ -44,14 +44,14 @@ func checkHolders(v *view) (violations []Violation, checked, _ string) {
 
 // oneHolder walks the operations of a process by revision. ops has the unknown
 // ones at its end.
-func oneHolder(ops []*history.Op) (violations []Violation, holders int) {
+func oneHolder(v *view, ops []*history.Op) (violations []Violation, holders int) {
 	var now *holder
 	for _, o := range ops {
 		if o.Outcome == history.Unknown {
 			break
 		}
 		if renew, ok := o.Call.(model.RenewProcessLease); ok && o.Answer.Code == registry.CodeLeaseExpired {
-			if now != nil && now.lease.LeaseToken == renew.Lease.LeaseToken && o.Info.LeaseTimeMs < now.earliestEnd(ops, o) {
+			if now != nil && now.lease.LeaseToken == renew.Lease.LeaseToken && !v.prunedBetween(renew.Lease.ProcessID, now.op, o) && o.Info.LeaseTimeMs < now.earliestEnd(ops, o) {
 				violations = append(violations, violated(NoEarlyEnd, "%s was refused at lease time %d; by %s the lease ends at %d",
 					describe(o), o.Info.LeaseTimeMs, describe(now.op), now.endMs).about(now.op, o))
 			}
@@ -63,6 +63,9 @@ func oneHolder(ops []*history.Op) (violations []Violation, holders int) {
 		l := o.Answer.Lease
 		if l == nil {
 			continue
+		}
+		if now != nil && v.prunedBetween(l.ProcessID, now.op, o) {
+			now = nil // it may have been of an earlier life
 		}
 		end := l.ExpiresAtMs - o.Info.ClockMs + o.Info.LeaseTimeMs
 		if now == nil || now.lease.LeaseToken != l.LeaseToken {

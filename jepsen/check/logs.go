@@ -45,12 +45,12 @@ func checkLogs(v *view) (violations []Violation, checked, _ string) {
 		}
 		read++
 		events += len(log.read.Answer.Events)
-		violations = append(violations, log.judge(id)...)
+		violations = append(violations, log.judge(v, id)...)
 	}
 	return violations, fmt.Sprintf("%d events of %d logs", events, read), ""
 }
 
-func (l *processLog) judge(id string) (violations []Violation) {
+func (l *processLog) judge(v *view, id string) (violations []Violation) {
 	log := l.read.Answer.Events
 	for i := range log {
 		if log[i].Sequence != uint64(i+1) || log[i].ProcessID != id {
@@ -60,7 +60,7 @@ func (l *processLog) judge(id string) (violations []Violation) {
 	}
 	for _, a := range l.appends {
 		// What was acked after the read was called need not be in it.
-		if a.Outcome == history.OK && a.ReturnNs < l.read.InvokeNs {
+		if a.Outcome == history.OK && a.ReturnNs < l.read.InvokeNs && !v.prunedBetween(id, a, l.read) {
 			violations = append(violations, l.acked(a)...)
 		}
 	}
@@ -143,20 +143,25 @@ func checkEnds(v *view) (violations []Violation, checked, _ string) {
 		op     *history.Op
 		status string
 	}
-	ends := make(map[string]end)
+	type life struct {
+		id    string
+		began uint64
+	}
+	ended := make(map[life]end)
+	of := func(o *history.Op) life { return life{o.Answer.Record.ID, o.Answer.Record.Life} }
 	byReturn := slices.Clone(v.Ops)
 	slices.SortStableFunc(byReturn, func(a, b *history.Op) int { return int(a.ReturnNs - b.ReturnNs) })
 	for _, o := range byReturn {
 		if _, completes := o.Call.(model.CompleteProcess); completes && o.Outcome == history.OK {
-			if _, known := ends[o.Answer.Record.ID]; !known {
-				ends[o.Answer.Record.ID] = end{o, jsonText(o.Answer.Record.Status)}
+			if _, known := ended[of(o)]; !known {
+				ended[of(o)] = end{o, jsonText(o.Answer.Record.Status)}
 			}
 		}
 	}
 	for _, o := range v.Ops {
 		if o.Outcome == history.OK && o.Answer.Record != nil {
-			e, ended := ends[o.Answer.Record.ID]
-			if status := jsonText(o.Answer.Record.Status); ended && o.InvokeNs > e.op.ReturnNs && status != e.status {
+			e, known := ended[of(o)]
+			if status := jsonText(o.Answer.Record.Status); known && o.InvokeNs > e.op.ReturnNs && status != e.status {
 				violations = append(violations, violated(EndIsFinal, "%s shows %s after %s had been acked with %s",
 					describe(o), status, describe(e.op), e.status).about(e.op, o))
 			}
@@ -173,5 +178,5 @@ func checkEnds(v *view) (violations []Violation, checked, _ string) {
 			}
 		}
 	}
-	return violations, fmt.Sprintf("%d completed processes", len(ends)), ""
+	return violations, fmt.Sprintf("%d completed processes", len(ended)), ""
 }

@@ -161,6 +161,7 @@ func (r *replay) known(w *world, o *history.Op) (made []*world) {
 		if next.state.Revision != o.Info.Revision || difference(o.Answer, answer) != "" {
 			continue
 		}
+		next.forgetPruned(o.Call)
 		if v, ok := next.vague[id]; ok {
 			next.setVague(id, v.after(o, next.state.Processes[id]))
 		}
@@ -265,7 +266,7 @@ func (r *replay) merge(worlds []*world) []*world {
 	}
 	seen := make(map[uint64]bool)
 	return slices.DeleteFunc(worlds, func(w *world) bool {
-		mark := w.fingerprint(r.seed, r.rows, r.view.Ops)
+		mark := w.fingerprint(r.seed, r.rows, r.view)
 		if w.lastUnknown != nil {
 			mark ^= maphash.Comparable(r.seed, w.lastUnknown.Index<<1|1)
 		}

@@ -43,7 +43,8 @@ func search(v *view, m porcupine.Model, name string, fits func([]*history.Op) bo
 	all := byProcess(v)
 	processes, count := 0, 0
 	for _, id := range slices.Sorted(maps.Keys(all)) {
-		if !fits(all[id]) {
+		// The models of the search know one life.
+		if v.mayBePruned(id) || !fits(all[id]) {
 			continue
 		}
 		operations := operationsOf(all[id])

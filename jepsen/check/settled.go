@@ -11,17 +11,18 @@ import (
 // settled tells whether an unknown operation can never again change anything,
 // whether it has happened already or not. Worlds that differ in nothing else
 // are the same.
-func (w *world) settled(o *history.Op) bool {
+func (w *world) settled(v *view, o *history.Op) bool {
 	id, ok := processOf(o.Call)
 	p := w.state.Processes[id]
-	if !ok || p == nil {
+	if token := leaseTokenOf(o); token != "" && (p == nil || !p.Lease.Held || p.Lease.Token != token) {
+		// It was granted before the operation was called, and does not come back.
+		return true
+	}
+	if !ok || p == nil || v.mayBePruned(id) {
+		// In another life it may still have a place.
 		return false
 	}
 	if _, registers := o.Call.(model.RegisterProcess); registers {
-		return true
-	}
-	if token := leaseTokenOf(o); token != "" && !(p.Lease.Held && p.Lease.Token == token) {
-		// It was granted before the operation was called, and does not come back.
 		return true
 	}
 	switch call := o.Call.(type) {

@@ -3,6 +3,7 @@ package check
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -31,6 +32,8 @@ type sim struct {
 	// calls and processes bound what the clients do.
 	processes int
 	counts    int
+	// prunes has processes live several lives.
+	prunes bool
 }
 
 func newSim(seed uint64, lost int) *sim {
@@ -145,6 +148,17 @@ func (s *sim) step() {
 	output := registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON(fmt.Sprint(s.random.IntN(2)))}
 	lease := s.lease()
 	s.counts++
+	if s.prunes && s.random.IntN(6) == 0 {
+		switch s.random.IntN(3) {
+		case 0:
+			s.do(model.CompleteProcess{ProcessID: s.process(), Output: output})
+		case 1:
+			s.do(model.PruneTerminalProcesses{CutoffMs: math.MaxInt64})
+		case 2:
+			s.do(model.RegisterProcess{Registration: registration(s.process(), "0")})
+		}
+		return
+	}
 	switch s.random.IntN(17) {
 	case 0, 1:
 		s.do(model.RegisterProcess{Registration: registration(s.process(), fmt.Sprint(s.random.IntN(2)))})
@@ -259,6 +273,29 @@ func expectNothing(t *testing.T, verdicts Verdicts) {
 	}
 	for _, text := range verdicts.Undecided() {
 		t.Error(text)
+	}
+}
+
+// simulateLives makes one in which processes are pruned and registered anew.
+func simulateLives(seed uint64, calls, lost int) *history.History {
+	s := newSim(seed, lost)
+	s.prunes = true
+	for range calls {
+		s.step()
+	}
+	return s.history()
+}
+
+func TestHistoriesOfSeveralLivesAreFoundRight(t *testing.T) {
+	for _, lost := range []int{0, 4} {
+		t.Run(fmt.Sprintf("with %d percent of the answers lost", lost), func(t *testing.T) {
+			for seed := range uint64(40) {
+				expectNothing(t, Judge(simulateLives(seed, 200, lost), whole))
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+		})
 	}
 }
 

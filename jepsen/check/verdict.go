@@ -27,6 +27,7 @@ const (
 	FenceHolds       Sentence = "once an event under a greater fencing token is in the log, none under a smaller one follows"
 	StaleIsRefused   Sentence = "no write is accepted under a lease that was released or superseded before the write was called"
 	EndIsFinal       Sentence = "a process whose completion was acked stays as it was completed"
+	LivesAreApart    Sentence = "nothing of a life of a process that was pruned shows in a later one"
 	TokensAreUnique  Sentence = "no two grants of a lease have the same fencing token"
 	TokensGrow       Sentence = "a claim gets a greater fencing token than every grant that was acked before it was called, or has a smaller revision"
 	OneHolder        Sentence = "at most one owner holds the lease of a process at any lease time: none is granted before the one before has ended"
@@ -124,6 +125,7 @@ func Judge(h *history.History, options Options) Verdicts {
 		{"logs", checkLogs},
 		{"handles", checkHandles},
 		{"ends", checkEnds},
+		{"lives", checkLives},
 		{"tokens", checkTokens},
 		{"holders", checkHolders},
 		{"lease time", checkLeaseTime},

@@ -20,10 +20,14 @@ type view struct {
 	judged, unknown []*history.Op
 	// noInfo are judged ones without the metadata that orders them.
 	noInfo []*history.Op
+	// ended and pruned are what prunable found.
+	ended  map[string]*history.Op
+	pruned []*history.Op
 }
 
 func newView(h *history.History, options Options) *view {
 	v := &view{History: h, options: options}
+	v.ended, v.pruned = prunable(h.Ops)
 	for _, o := range h.Ops {
 		switch {
 		case o.Judged() && o.Info.Term == 0:

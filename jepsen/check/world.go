@@ -102,6 +102,18 @@ func (w *world) correct(o *history.Op) {
 	}
 }
 
+// forgetPruned leaves nothing vague of rows that a call has removed.
+func (w *world) forgetPruned(call model.Op) {
+	if _, prunes := call.(model.PruneTerminalProcesses); !prunes {
+		return
+	}
+	for id := range w.vague {
+		if w.state.Processes[id] == nil {
+			w.setVague(id, vague{})
+		}
+	}
+}
+
 // row is a row that may be changed.
 func (w *world) row(id string) *model.Process {
 	w.state = w.state.Fork(id)
@@ -163,7 +175,7 @@ func (w *world) split(id string, leaseTimeMs uint64) []*world {
 }
 
 // fingerprint is equal for worlds that nothing can tell apart.
-func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64, ops []*history.Op) uint64 {
+func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64, v *view) uint64 {
 	sum := maphash.Comparable(seed, w.state.Fencing)
 	for id, p := range w.state.Processes {
 		h, known := rows[p]
@@ -183,7 +195,7 @@ func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64, o
 		}{id, v})
 	}
 	for _, i := range w.used {
-		if !w.settled(ops[i]) {
+		if !w.settled(v, v.Ops[i]) {
 			sum ^= maphash.Comparable(seed, i)
 		}
 	}

@@ -30,7 +30,8 @@ func All() []Workload {
 		{Name: "once", Help: "writes in sessions whose answers are lost: unkeyed appends, moving handles, claims", turn: (*actor).onceTurn, LosesAnswers: true},
 		{Name: "grants", Help: "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", turn: (*actor).grantTurn},
 		{Name: "waits", Help: "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", turn: (*actor).waitTurn},
-		{Name: "mixed", Help: "all of the above, and lists", turn: (*actor).mixedTurn},
+		{Name: "prune", Help: "processes that are pruned and registered anew while others append to them and lease them", turn: (*actor).lifeTurn},
+		{Name: "mixed", Help: "all of the above but prune, and lists", turn: (*actor).mixedTurn},
 	}
 }
 

@@ -92,6 +92,7 @@ func missing(name string, recorder *history.Recorder) (names []string) {
 		"once":     {"AppendEvent", "TransferHandleGrants", "ClaimProcessLease"},
 		"grants":   {"GrantHandle", "RevokeHandle", "TransferHandleGrants", "TransferHandleGrants NotGranted", "DeleteSessionProcessState", "ListHandleGrants", "HasHandleGrant", "HandleGrantsForProcess"},
 		"waits":    {"SetProcessWait", "SetProcessWait Fenced", "ClearProcessWait", "RequestProcessAbandon", "RecordFirstStarted", "SetExternalRef", "SetExternalRef AlreadyExists", "ListProcesses"},
+		"prune":    {"PruneTerminalProcesses", "AppendEvent NotFound", "AppendEvent", "RenewProcessLease LeaseExpired", "HandleGrantsForProcess"},
 		"mixed":    {"RegisterProcess", "ClaimProcessLease", "AppendEvent", "GrantHandle", "SetProcessWait"},
 	}
 	return slices.DeleteFunc(wanted[name], func(key string) bool { return seen[key] })
