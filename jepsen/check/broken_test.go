@@ -502,6 +502,27 @@ func TestWhatIsUnknownMayHaveHappenedOrNot(t *testing.T) {
 	}
 }
 
+// TestARepeatMayShowANewerRecord has a registration whose answer was lost, and
+// whose repeat is answered when somebody else has started the process.
+func TestARepeatMayShowANewerRecord(t *testing.T) {
+	for _, otherLife := range []bool{false, true} {
+		s := newSim(1, 0)
+		first := s.do(model.RegisterProcess{Registration: registration("p0", "a")})
+		s.do(model.RecordFirstStarted{ProcessID: "p0", Started: registry.ProcessStarted{Owner: owner("o"), StartedAtMs: 1}})
+		newer := *s.do(model.GetProcess{ProcessID: "p0"}).Answer.Record
+		if otherLife {
+			newer.Life++
+		}
+		first.Answer.Record = &newer
+		h := s.history()
+		first.ReturnNs = h.Ops[len(h.Ops)-1].ReturnNs
+		first.Client = "other"
+		if found := len(Judge(h, whole).Violations()) > 0; found != otherLife {
+			t.Errorf("with another life %v: found %v", otherLife, Judge(h, whole).Violations())
+		}
+	}
+}
+
 // TestARegisterIsJudgedWithoutRevisions spoils what only porcupine looks at.
 func TestARegisterIsJudgedWithoutRevisions(t *testing.T) {
 	for seed := range uint64(20) {

@@ -20,6 +20,27 @@ func jsonText(v any) string {
 	return string(text)
 }
 
+// differs is difference for an answer that may be that of a repeat.
+func differs(o *history.Op, want model.Answer) string {
+	got := o.Answer
+	if readAgain(o) && want.Record != nil {
+		record := *got.Record
+		got.Record = want.Record
+		if record.ID != want.Record.ID || record.Life != want.Record.Life || record.RegistrationHash != want.Record.RegistrationHash {
+			return fmt.Sprintf("answered again with the record %s\nthe model %s", jsonText(record), jsonText(want.Record))
+		}
+	}
+	return difference(got, want)
+}
+
+// readAgain tells whether a write was answered as a repeat: where it stands is
+// that of its first and only time, but the record was read again and may be
+// newer. Spec A9.
+func readAgain(o *history.Op) bool {
+	r := o.Answer.Record
+	return r != nil && !isRead(o.Call) && r.Revision > o.Info.Revision
+}
+
 // unseen are the fields of the model's answers that no caller gets.
 var unseen = []string{"Code", "Fields", "Again", "Revision", "Life"}
 

@@ -158,7 +158,7 @@ func (r *replay) known(w *world, o *history.Op) (made []*world) {
 		}
 		next.at(place(o.Info))
 		answer := next.state.Do(asked(o))
-		if next.state.Revision != o.Info.Revision || difference(o.Answer, answer) != "" {
+		if next.state.Revision != o.Info.Revision || differs(o, answer) != "" {
 			continue
 		}
 		next.forgetPruned(o.Call)
@@ -218,7 +218,7 @@ func (w *world) looks(o *history.Op, id string) *Violation {
 		asks = w.fork(id)
 	}
 	answer := asks.state.Do(asked(o))
-	text := difference(o.Answer, answer)
+	text := differs(o, answer)
 	if text == "" && asks.state.Revision != w.state.Revision {
 		text = fmt.Sprintf("answered with revision %d, the model makes another one", o.Info.Revision)
 	}
@@ -244,7 +244,7 @@ func (r *replay) explain(revision uint64, group []*history.Op, refuted []Violati
 		w.correct(o)
 		w.at(place(o.Info))
 		answer := w.state.Do(asked(o))
-		if why := difference(o.Answer, answer); why != "" {
+		if why := differs(o, answer); why != "" {
 			text += fmt.Sprintf("\n%s: %s", describe(o), why)
 		}
 		violation = violation.about(o)

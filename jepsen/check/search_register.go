@@ -88,6 +88,9 @@ func (r register) shown(o *history.Op) bool {
 	if o.Outcome == history.Unknown {
 		return true
 	}
+	if readAgain(o) {
+		return true
+	}
 	record := o.Answer.Record
 	if o.Outcome != history.OK || record == nil {
 		return false

@@ -81,7 +81,7 @@ func (w *world) correct(o *history.Op) {
 	if len(w.vague) == 0 {
 		return
 	}
-	if o.Answer.Record != nil {
+	if o.Answer.Record != nil && !readAgain(o) {
 		w.correctRecord(o.Answer.Record)
 	}
 	for i := range o.Answer.Records {
