@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"math"
@@ -253,9 +254,10 @@ func (r *replay) explain(revision uint64, group []*history.Op, refuted []Violati
 	return []Violation{violation}
 }
 
-// merge leaves one of the worlds that nothing can tell apart. Rows do not change
-// once a step is over, so what is known of them is kept while there is more
-// than one world.
+// merge leaves, of worlds that nothing but their unknown operations tells apart,
+// those in which the fewest have happened: whatever may come of another one may
+// come of one that has used less. Rows do not change once a step is over, so what
+// is known of them is kept while there is more than one world.
 func (r *replay) merge(worlds []*world) []*world {
 	if len(worlds) < 2 {
 		r.rows = nil
@@ -264,14 +266,28 @@ func (r *replay) merge(worlds []*world) []*world {
 	if r.rows == nil {
 		r.seed, r.rows = maphash.MakeSeed(), make(map[*model.Process]uint64)
 	}
-	seen := make(map[uint64]bool)
+	slices.SortStableFunc(worlds, func(a, b *world) int { return cmp.Compare(len(a.used), len(b.used)) })
+	kept := make(map[uint64][][]int)
 	return slices.DeleteFunc(worlds, func(w *world) bool {
-		mark := w.fingerprint(r.seed, r.rows, r.view)
+		mark := w.fingerprint(r.seed, r.rows)
 		if w.lastUnknown != nil {
 			mark ^= maphash.Comparable(r.seed, w.lastUnknown.Index<<1|1)
 		}
-		again := seen[mark]
-		seen[mark] = true
-		return again
+		open := w.open(r.view)
+		if slices.ContainsFunc(kept[mark], func(less []int) bool { return within(less, open) }) {
+			return true
+		}
+		kept[mark] = append(kept[mark], open)
+		return false
 	})
+}
+
+// within tells whether everything in one ascending list is in another.
+func within(less, more []int) bool {
+	for _, i := range less {
+		if _, found := slices.BinarySearch(more, i); !found {
+			return false
+		}
+	}
+	return true
 }

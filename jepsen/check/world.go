@@ -174,8 +174,9 @@ func (w *world) split(id string, leaseTimeMs uint64) []*world {
 	return []*world{live, ended}
 }
 
-// fingerprint is equal for worlds that nothing can tell apart.
-func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64, v *view) uint64 {
+// fingerprint is equal for worlds that nothing but their unknown operations can
+// tell apart.
+func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64) uint64 {
 	sum := maphash.Comparable(seed, w.state.Fencing)
 	for id, p := range w.state.Processes {
 		h, known := rows[p]
@@ -194,12 +195,18 @@ func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64, v
 			v  vague
 		}{id, v})
 	}
+	return sum
+}
+
+// open are the unknown operations that happened and would otherwise still have
+// something to do.
+func (w *world) open(v *view) (open []int) {
 	for _, i := range w.used {
 		if !w.settled(v, v.Ops[i]) {
-			sum ^= maphash.Comparable(seed, i)
+			open = append(open, i)
 		}
 	}
-	return sum
+	return open
 }
 
 // use notes that an unknown operation happened.
