@@ -67,11 +67,30 @@ func (k ChangeKind) String() string {
 	if k >= 1 && int(k) < len(changeWords) {
 		return changeWords[k]
 	}
-	return "kind_" + strconv.Itoa(int(k))
+	return unknownKind + strconv.Itoa(int(k))
 }
+
+// unknownKind begins the word of a kind that this version does not know.
+const unknownKind = "kind_"
 
 // MarshalText makes the word the kind's JSON form.
 func (k ChangeKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote, also of a later version.
+func (k *ChangeKind) UnmarshalText(text []byte) error {
+	for number, word := range changeWords {
+		if number > 0 && word == string(text) {
+			*k = ChangeKind(number)
+			return nil
+		}
+	}
+	number, err := strconv.ParseUint(strings.TrimPrefix(string(text), unknownKind), 10, 8)
+	if err != nil || number == 0 {
+		return fmt.Errorf("%q is no kind of change", text)
+	}
+	*k = ChangeKind(number)
+	return nil
+}
 
 // ProcessChange tells that something about a process changed, not to what: read
 // the process for that. A change may be followed by others before it is heard

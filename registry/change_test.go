@@ -25,16 +25,30 @@ func TestChangeKindsKeepTheirNumbersAndWords(t *testing.T) {
 	if word := registry.ChangeKind(200).String(); word != "kind_200" {
 		t.Errorf("a kind of a later version is %q", word)
 	}
+	var kind registry.ChangeKind
+	if err := kind.UnmarshalText([]byte("kind_200")); err != nil || kind != 200 {
+		t.Errorf("it came back as %d, %v", kind, err)
+	}
+	for _, text := range []string{"", "kind_", "kind_0", "kind_256", "kind_x", "other"} {
+		if err := kind.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is read as %v", text, kind)
+		}
+	}
 }
 
 func TestTheFormOfAChange(t *testing.T) {
 	for want, change := range map[string]registry.ProcessChange{
 		`{"revision":7,"process_id":"p","life":3,"kind":"ended","sequence":4}`: {Revision: 7, ProcessID: "p", Life: 3, Kind: registry.ChangeEnded, Sequence: 4},
 		`{"revision":7,"process_id":"p","life":3,"kind":"lease"}`:              {Revision: 7, ProcessID: "p", Life: 3, Kind: registry.ChangeLease},
+		`{"revision":7,"process_id":"p","life":3,"kind":"kind_99"}`:            {Revision: 7, ProcessID: "p", Life: 3, Kind: 99},
 	} {
 		got, err := json.Marshal(change)
 		if err != nil || string(got) != want {
 			t.Errorf("%s, %v\nwant %s", got, err, want)
+		}
+		var back registry.ProcessChange
+		if err := json.Unmarshal(got, &back); err != nil || back != change {
+			t.Errorf("%s came back as %+v, %v", got, back, err)
 		}
 	}
 }

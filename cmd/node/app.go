@@ -164,8 +164,9 @@ Start a cluster to try things on with "holdfast dev"; run one node in production
 with "holdfast serve". The other commands talk to a running cluster.
 
 Exit codes: 0 done, 1 an error, 2 wrong usage, 3 the lease is held by another owner,
-4 the lease, or the fencing token that was asked about, is not held any more. A
-command that lease hold ran to its end gives its own.`,
+4 the lease, or the fencing token that was asked about, is not held any more; of
+process await: 5 failed, 6 cancelled, 7 abandoned. A command that lease hold ran to
+its end gives its own.`,
 		Example: `  holdfast dev
   holdfast process register --id hello --disposition rerunnable --input '{"type":"external"}'
   holdfast process get hello --output json
@@ -181,7 +182,7 @@ command that lease hold ran to its end gives its own.`,
 	root.SetErr(a.stderr)
 	a.bindGlobalFlags(root.PersistentFlags())
 	root.AddCommand(a.demoCommand(), a.devCommand(), a.serveCommand(), a.configCommand(), a.processCommand(), a.eventCommand(),
-		a.leaseCommand(), a.grantCommand(), a.wakeCommand(), a.sessionCommand(), a.clusterCommand(), a.benchCommand(), a.versionCommand())
+		a.leaseCommand(), a.grantCommand(), a.wakeCommand(), a.sessionCommand(), a.changesCommand(), a.clusterCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }
 

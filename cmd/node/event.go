@@ -13,7 +13,7 @@ func (a *app) eventCommand() *cobra.Command {
 	return noun("event", "Append to the event log of a process, and read it",
 		"Every process has an event log: sequences 1, 2, 3 and so on, append only.",
 		"  holdfast event append hello --type progress --payload '{\"done\":1}'\n  holdfast event list hello",
-		a.eventAppend(), a.eventList(), a.eventRecent(), a.eventCount())
+		a.eventAppend(), a.eventList(), a.eventRecent(), a.eventCount(), a.eventWatch())
 }
 
 func (a *app) eventAppend() *cobra.Command {

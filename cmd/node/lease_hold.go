@@ -102,7 +102,8 @@ func (f *holdFlags) complete(cmd *cobra.Command) error {
 	return nil
 }
 
-// commandEnded ends a command whose child had an exit code of its own.
+// commandEnded ends a command whose exit code is an answer: that of the child
+// that it ran, or how the process ended that it waited for.
 type commandEnded struct{ code int }
 
 func (e commandEnded) Error() string {

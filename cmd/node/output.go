@@ -36,6 +36,16 @@ func (a *app) emit(value any, text func(t *table)) error {
 	return t.flush()
 }
 
+// emitLine is emit for one of many answers: as JSON it is on one line, also where
+// free JSON in it was sent on several.
+func (a *app) emitLine(value any, text func(t *table)) error {
+	if a.output == outputJSON {
+		_, err := io.WriteString(a.stdout, jsonText(value)+"\n")
+		return err
+	}
+	return a.emit(value, text)
+}
+
 // table writes aligned columns. The first error sticks.
 type table struct {
 	w   *tabwriter.Writer

@@ -16,7 +16,7 @@ func (a *app) processCommand() *cobra.Command {
 		`  holdfast process register --id hello --disposition rerunnable --input '{"type":"external"}'
   holdfast process list --status any`,
 		a.processRegister(), a.processGet(), a.processList(), a.processStarted(), a.processCancel(), a.processComplete(),
-		a.processWait(), a.processAbandonRequest(), a.processExternalRef(), a.processPrune())
+		a.processWait(), a.processAbandonRequest(), a.processExternalRef(), a.processAwait(), a.processPrune())
 }
 
 func (a *app) processRegister() *cobra.Command {
