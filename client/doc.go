@@ -125,11 +125,24 @@
 // abandon, frees work from neighbours that it can see to have died, and abandons
 // owner_bound work that such a neighbour had begun. Spec 7.2 to 7.4 has all of it.
 //
+// # Waiting and following
+//
+// AwaitTerminal waits for the end of a process, AwaitEvent for an event,
+// WatchEvents follows the events of a process from a cursor, and WatchChanges
+// tells which processes changed. None has a timeout but its context's. Any node
+// serves them, the one at the address in use; when it goes down, is cut off from
+// the leader or falls silent, they go on at another one from their cursors, so
+// that nothing is lost, repeated or out of order. All watches of events share one
+// stream and two goroutines: ten thousand waits cost their callers' goroutines
+// and little else. What is not read is not fetched: a watch holds two pages of
+// events at most, and the cluster nothing at all.
+//
 // # Errors
 //
 // Every error but BusyError is a *registry.Error; match it with errors.Is and the sentinels
 // of package registry. If it is the end of the context that kept a call from
 // being answered, the error also matches context.Canceled or
 // context.DeadlineExceeded, and is read with errors.As. What a Lease refuses
-// by itself also matches ErrLeaseLost or ErrLeaseClosed.
+// by itself also matches ErrLeaseLost or ErrLeaseClosed. What waits or follows ends
+// with the context's own error when the context ends first.
 package client

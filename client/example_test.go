@@ -166,3 +166,48 @@ func ExampleNewWorker() {
 	// attempt 2 at email-1: {"to":"ada"}
 	// email-1 has ended
 }
+
+// Waiting for a process, and following another one. These examples need a running
+// cluster, so they are compiled only.
+func ExampleClient_AwaitTerminal() {
+	_ = func(ctx context.Context, c *client.Client) error {
+		output, err := c.AwaitTerminal(ctx, "job-7") // until it has ended, through any failover
+		if err != nil {
+			return err
+		}
+		fmt.Println(output.Kind)
+		for event, err := range c.WatchEvents(registry.EventWatch{ProcessID: "job-8"}).All(ctx) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(event.Sequence, event.EventType) // history first, then what happens: in order, each once
+		}
+		return nil
+	}
+}
+
+// A projection: what there is, and then whatever changes.
+func ExampleClient_WatchChanges() {
+	_ = func(ctx context.Context, c *client.Client, project func(processID string) error) error {
+		changes := c.WatchChanges(registry.ChangeCursor{})
+		defer changes.Close()
+		if _, err := changes.Begin(ctx); err != nil { // from here on nothing is missed
+			return err
+		}
+		for record, err := range c.AllProcesses(ctx, registry.ProcessListFilter{Status: "any"}) {
+			if err != nil {
+				return err
+			} else if err := project(record.ID); err != nil {
+				return err
+			}
+		}
+		for change, err := range changes.All(ctx) {
+			if err != nil {
+				return err // Compacted: begin anew
+			} else if err := project(change.ProcessID); err != nil { // reads the process
+				return err
+			}
+		}
+		return nil
+	}
+}

@@ -122,7 +122,7 @@ var codeTable = []CodeInfo{
 	{CodeCompacted, "Compacted", true,
 		"is returned when the asked for history is no longer kept.",
 		"process_id, field",
-		"Start from the oldest that is kept, or read the record instead."},
+		"Begin anew: take the present cursor of changes, list what there is, and go on from that cursor."},
 	{CodeBatchRefused, "BatchRefused", true,
 		"is returned when one operation of a batch was refused; none was applied.",
 		"operation, operation_code, process_id, session_id, event_type, replay_key, state, fencing_token, field, limit, value, existing_hash, new_hash, existing, new",
