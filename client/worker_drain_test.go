@@ -71,6 +71,26 @@ func TestADrain(t *testing.T) {
 	}
 }
 
+// TestADrainLetsHandlersFinish: their contexts go on for the drain timeout.
+func TestADrainLetsHandlersFinish(t *testing.T) {
+	b := newWorkbench(t)
+	b.register("p", registry.OwnerBound)
+	ctx, cancel := context.WithCancel(t.Context())
+	w := b.worker(Handlers{"email": func(handling context.Context, _ *Run) (any, error) {
+		cancel()
+		select {
+		case <-handling.Done():
+			return nil, context.Cause(handling)
+		case <-time.After(100 * time.Millisecond):
+			return "finished", nil
+		}
+	}}, WithDrainTimeout(patience))
+	if err := w.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.mustEnd("p", registry.StateCompleted, "")
+}
+
 // TestAHandlerThatDoesNotStopIsLeft: its lease is not given back, since it may
 // still be at work, and whatever it returns in the end is not written.
 func TestAHandlerThatDoesNotStopIsLeft(t *testing.T) {
