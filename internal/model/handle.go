@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/holdfast-registry/holdfast/registry"
@@ -45,7 +46,7 @@ type TransferHandleGrants struct {
 }
 
 func (op TransferHandleGrants) step(s *State) Answer {
-	moved := s.Clone().Grants
+	moved := maps.Clone(s.Grants)
 	for _, id := range op.ProcessIDs {
 		descriptor, ok := moved[Grant{op.From, id}]
 		if !ok {

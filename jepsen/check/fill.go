@@ -14,11 +14,11 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !w.inOrder(o) {
 			continue
 		}
-		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) {
+		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) || w.settled(r.view, o) {
 			continue
 		}
 		for _, choice := range r.choices(w, o, group) {
-			next := w.fork(choice.id)
+			next := w.forkFor(choice.call)
 			next.at(choice.at)
 			if choice.endMs != 0 {
 				next.state.Processes[choice.id].Lease.EndMs = choice.endMs

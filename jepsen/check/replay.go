@@ -17,6 +17,9 @@ import (
 // that are not followed.
 const maxWorlds = 20_000
 
+// maxRows bounds what is kept of rows, most of which are of earlier revisions.
+const maxRows = 10_000
+
 // replay is the main checker under way.
 //
 // Revisions are dense: every operation that changes something makes the next
@@ -152,7 +155,7 @@ func (w *world) splits(id string, leaseTimeMs uint64) []*world {
 func (r *replay) known(w *world, o *history.Op) (made []*world) {
 	id, _ := processOf(o.Call)
 	for _, each := range w.splits(id, o.Info.LeaseTimeMs) {
-		next := each.fork(id)
+		next := each.forkFor(o.Call)
 		if grants(o) == nil {
 			// What it grants says nothing about the lease before.
 			next.correct(o)
@@ -196,7 +199,7 @@ func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds [
 		for _, each := range worlds {
 			id, _ := processOf(o.Call)
 			for _, one := range each.splits(id, o.Info.LeaseTimeMs) {
-				if violation := one.looks(o, id); violation != nil {
+				if violation := one.looks(o); violation != nil {
 					refuted = violation
 					continue
 				}
@@ -211,12 +214,12 @@ func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds [
 }
 
 // looks asks one operation that changes nothing.
-func (w *world) looks(o *history.Op, id string) *Violation {
+func (w *world) looks(o *history.Op) *Violation {
 	w.correct(o)
 	w.at(place(o.Info))
 	asks := w
 	if !isRead(o.Call) {
-		asks = w.fork(id)
+		asks = w.forkFor(o.Call)
 	}
 	answer := asks.state.Do(asked(o))
 	text := differs(o, answer)
@@ -241,7 +244,7 @@ func (r *replay) explain(revision uint64, group []*history.Op, refuted []Violati
 	text := fmt.Sprintf("nothing that was sent can have made revision %d", revision)
 	violation := Violation{Sentence: AnswersAgree}
 	for _, o := range group {
-		w := r.worlds[0].fork("")
+		w := r.worlds[0].forkFor(o.Call)
 		w.correct(o)
 		w.at(place(o.Info))
 		answer := w.state.Do(asked(o))
@@ -263,7 +266,7 @@ func (r *replay) merge(worlds []*world) []*world {
 		r.rows = nil
 		return worlds
 	}
-	if r.rows == nil {
+	if r.rows == nil || len(r.rows) > maxRows {
 		r.seed, r.rows = maphash.MakeSeed(), make(map[*model.Process]uint64)
 	}
 	slices.SortStableFunc(worlds, func(a, b *world) int { return cmp.Compare(len(a.used), len(b.used)) })

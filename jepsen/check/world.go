@@ -52,15 +52,28 @@ func (w *world) at(info when) {
 	w.state.ClockMs, w.state.LeaseTimeMs = info.clockMs, info.leaseTimeMs
 }
 
-// fork is a copy whose named row may be changed; with "" any row may.
-func (w *world) fork(id string) *world {
-	next := &world{used: w.used, vague: w.vague}
-	if id == "" {
-		next.state = w.state.Clone()
-	} else {
-		next.state = w.state.Fork(id)
+// fork is a copy whose named rows may be changed. All others stay shared, and
+// what is known of them with them.
+func (w *world) fork(ids ...string) *world {
+	return &world{used: w.used, vague: w.vague, state: w.state.Fork(ids...)}
+}
+
+// forkFor is a copy in which a call may be made.
+func (w *world) forkFor(call model.Op) *world { return w.fork(touches(w.state, call)...) }
+
+// touches are the processes whose rows a call may change.
+func touches(s *model.State, call model.Op) (ids []string) {
+	if id, one := processOf(call); one {
+		return []string{id}
 	}
-	return next
+	if deletes, ok := call.(model.DeleteSessionProcessState); ok {
+		for id, p := range s.Processes {
+			if target := p.Registration.WakeTarget; target != nil && target.SessionID == deletes.SessionID {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids // transfers change grants alone, and a prune removes rows whole
 }
 
 // setVague replaces what is vague of a row; the map is shared by worlds.
@@ -187,7 +200,7 @@ func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64) u
 		sum ^= h
 	}
 	for key, descriptor := range w.state.Grants {
-		sum ^= maphash.String(seed, jsonText(key)+jsonText(descriptor))
+		sum ^= maphash.Comparable(seed, shownGrant{key, deref(descriptor.Kind), deref(descriptor.Label)})
 	}
 	for id, v := range w.vague {
 		sum ^= maphash.Comparable(seed, struct {
@@ -196,6 +209,21 @@ func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64) u
 		}{id, v})
 	}
 	return sum
+}
+
+// shownGrant is a grant by value.
+type shownGrant struct {
+	grant       model.Grant
+	kind, label string
+}
+
+// deref is a text that may be absent. That an absent and an empty one look alike
+// does no harm: no workload writes empty ones.
+func deref(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 // open are the unknown operations that happened and would otherwise still have
