@@ -165,9 +165,16 @@ func TestAStreamThatBreaksItsPromiseIsGivenUp(t *testing.T) {
 				}
 				return nil
 			}})
-			w := dialStreams(t, nil, f.addr).WatchEvents(registry.EventWatch{ProcessID: "p"})
-			// Nothing is read until the second stream stands.
-			from := <-resumed
+			// Nothing but the broken promise ends the first stream, and nothing is
+			// read until the second one stands.
+			patient := func(c *Client) { c.options.streamSilence = time.Hour }
+			w := dialStreams(t, patient, f.addr).WatchEvents(registry.EventWatch{ProcessID: "p"})
+			var from registry.EventCursor
+			select {
+			case from = <-resumed:
+			case <-ctx.Done():
+				t.Fatal("the stream goes on")
+			}
 			if from.Life != 7 || from.Sequence < 1 {
 				t.Errorf("the watch went on behind %+v", from)
 			}

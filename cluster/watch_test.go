@@ -170,3 +170,24 @@ func TestAfterARestoreOlderCursorsAreCompacted(t *testing.T) {
 		t.Errorf("%+v, %v", page, err)
 	}
 }
+
+// TestAReadIndexIsVouchedForByTheLeader: a node that cannot show that it leads
+// does not know how far the others are.
+func TestAReadIndexIsVouchedForByTheLeader(t *testing.T) {
+	c := newTestCluster(t, 3, nil)
+	leader := c.leader()
+	mustRegister(t, leader, "p")
+	if index, err := leader.ReadIndex(t.Context()); err != nil || index == 0 {
+		t.Errorf("the leader: %d, %v", index, err)
+	}
+	if index, err := c.others(leader)[0].ReadIndex(t.Context()); !errors.Is(err, registry.ErrNotLeader) && !errors.Is(err, registry.ErrNoLeader) {
+		t.Errorf("a follower: %d, %v", index, err)
+	}
+	c.interceptAsk(func(string, string, func() (uint64, error)) (uint64, error) { return 0, errUnreachable })
+	if index, err := leader.ReadIndex(short(t)); err == nil {
+		t.Errorf("a leader that nobody confirms vouches for %d", index)
+	}
+	if err := leader.CatchUp(short(t)); err == nil {
+		t.Error("a leader that nobody confirms has caught up with itself")
+	}
+}

@@ -260,7 +260,8 @@ func (s *state) lookUp(stored *storedAnswer, result *Result) {
 	result.Claims = s.recallClaims(stored.Claims)
 	for i := range stored.Batch {
 		s.lookUp(&stored.Batch[i], &result.Batch[i])
-		if refusal := result.Batch[i].Refusal; refusal != nil {
+		// Of several lives that are gone, the first is named.
+		if refusal := result.Batch[i].Refusal; refusal != nil && result.Refusal == nil {
 			result.Refusal = refusal
 		}
 	}
