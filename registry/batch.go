@@ -9,8 +9,8 @@ type Batches interface {
 	// alone. If one is refused, or a claim is Busy, nothing is done, and the
 	// error is BatchRefused with the operation's index and code. It is safe for
 	// concurrent use. Errors: InvalidArgument (no operation, or one that is
-	// wrong by itself), TooLarge (more than MaxBatchOperations, or more than
-	// MaxRequestBytes in all), BatchRefused, NotLeader, NoLeader, Overloaded,
+	// wrong by itself), TooLarge (more than MaxBatchOperations, or, over the
+	// network, more than MaxRequestBytes in all), BatchRefused, NotLeader, NoLeader, Overloaded,
 	// OutcomeUnknown.
 	Batch(ctx context.Context, operations []Operation) ([]OperationAnswer, error)
 }
