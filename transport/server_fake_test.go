@@ -317,6 +317,8 @@ func newCallTo(t *testing.T, addr string) *callTo {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(wire.MaxMessageBytes)),
+		// Windows that grow take what nobody reads: up to 16 MiB of it.
+		grpc.WithStaticStreamWindowSize(64<<10),
 		grpc.WithContextDialer(func(ctx context.Context, addr string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		}),

@@ -221,11 +221,17 @@ func TestTheLimitsOfWatches(t *testing.T) {
 func TestRefusedWatchesThatNobodyReadsAreBounded(t *testing.T) {
 	r := newWatchRig(t, WatchLimits{PerStream: 100, SendWait: patience})
 	w := r.open()
-	for id := uint64(0); ; id++ {
-		if w.stream.Send(&pb.WatchEventsRequest{Add: []*pb.EventWatch{{Id: id, ProcessId: strings.Repeat("\x01", 600)}}}) != nil {
-			break
+	r.eventually("the stream is served", func() bool { return openStreams(r.metrics) == 1 })
+	// What tells that the stream is cut off comes behind what is unread, so the
+	// client may be held up for as long as it reads nothing.
+	go func() {
+		for id := uint64(0); ; id++ {
+			if w.stream.Send(&pb.WatchEventsRequest{Add: []*pb.EventWatch{{Id: id, ProcessId: strings.Repeat("\x01", 600)}}}) != nil {
+				return
+			}
 		}
-	}
+	}()
+	r.eventually("the stream is cut off", func() bool { return openStreams(r.metrics) == 0 })
 	if e := w.ends(); e.Code != registry.CodeOverloaded {
 		t.Errorf("the stream ended with %v", e)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/registry/memory"
@@ -138,19 +137,22 @@ func (r unstampedBatches) Batch(ctx context.Context, ops operations) (answers, e
 // halvedBatches does its first batch in two steps, with a look between them.
 type halvedBatches struct {
 	*memory.Registry
-	halved  *sync.Once
-	between *atomic.Bool
+	halved sync.Once
+	// mu is held by a look and by the first step: no look is half before it.
+	mu      sync.Mutex
+	between bool
 	looked  chan struct{}
 }
 
-func newHalvedBatches(r *memory.Registry) halvedBatches {
-	return halvedBatches{r, new(sync.Once), new(atomic.Bool), make(chan struct{}, 1)}
+func newHalvedBatches(r *memory.Registry) *halvedBatches {
+	return &halvedBatches{Registry: r, looked: make(chan struct{}, 1)}
 }
 
-func (r halvedBatches) ListHandleGrants(ctx context.Context, s registry.SessionScope, p registry.PageRequest) (entries, error) {
-	between := r.between.Load()
+func (r *halvedBatches) ListHandleGrants(ctx context.Context, s registry.SessionScope, p registry.PageRequest) (entries, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	page, err := r.Registry.ListHandleGrants(ctx, s, p)
-	if between {
+	if r.between {
 		select {
 		case r.looked <- struct{}{}:
 		default:
@@ -159,10 +161,12 @@ func (r halvedBatches) ListHandleGrants(ctx context.Context, s registry.SessionS
 	return page, err
 }
 
-func (r halvedBatches) Batch(ctx context.Context, ops operations) (all answers, err error) {
+func (r *halvedBatches) Batch(ctx context.Context, ops operations) (all answers, err error) {
 	r.halved.Do(func() {
+		r.mu.Lock()
 		all, err = r.Registry.Batch(ctx, ops[:1])
-		r.between.Store(true)
+		r.between = true
+		r.mu.Unlock()
 		select {
 		case <-r.looked:
 		case <-ctx.Done():
