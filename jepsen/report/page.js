@@ -1,4 +1,5 @@
 "use strict";
+window.onerror = (message) => { document.body.dataset.failed = message; };
 // Charts share their time axis: each is one SVG with the faults behind it.
 const width = 1160, left = 90, right = 10, plot = width - left - right;
 const end = Math.max(picture.end, 1);
@@ -68,7 +69,7 @@ rows("leader, as answers named it", picture.leaders || [], (svg, s, y, h) => {
     for (const kind of ["ok", "refused", "unknown"]) {
       const h = (b[kind] / most) * height;
       y -= h;
-      if (h > 0) add(svg, "rect", { x: x(b.at), y: y, width: Math.max(1, (250 / end) * plot - 0.5), height: h, class: kind }, `${seconds(b.at)}: ${b.ok} ok, ${b.refused} refused, ${b.unknown} unknown`);
+      if (h > 0) add(svg, "rect", { x: x(b.at), y: y, width: Math.max(1, x(Math.min(b.at + 250, end)) - x(b.at) - 0.5), height: h, class: kind }, `${seconds(b.at)}: ${b.ok} ok, ${b.refused} refused, ${b.unknown} unknown`);
     }
   }
 }
