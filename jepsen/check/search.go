@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,9 +32,20 @@ func byProcess(v *view) map[string][]*history.Op {
 	return all
 }
 
+// searched is what is searched for linearizations.
+type searched[S comparable] struct {
+	name string
+	// fits tells whether the model knows all calls on a process.
+	fits func([]*history.Op) bool
+	step stepper[S]
+	// says tells whether an operation can say or change anything: one that cannot
+	// has a place anywhere. nil is all of them.
+	says func(*history.Op) bool
+}
+
 // search looks for a linearization of each process whose calls a model knows
 // all of. It looks at nothing but calls, answers and times.
-func search(v *view, m porcupine.Model, name string, fits func([]*history.Op) bool) (violations []Violation, checked, undecided string) {
+func search[S comparable](v *view, what searched[S]) (violations []Violation, checked, undecided string) {
 	limit := v.options.Porcupine
 	if limit == 0 {
 		limit = defaultSearch
@@ -44,19 +54,20 @@ func search(v *view, m porcupine.Model, name string, fits func([]*history.Op) bo
 	processes, count := 0, 0
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		// The models of the search know one life.
-		if v.mayBePruned(id) || !fits(all[id]) {
+		if v.mayBePruned(id) || !what.fits(all[id]) {
 			continue
 		}
-		operations := operationsOf(all[id])
+		known, unknown := what.split(all[id])
+		m := modelOf(what.step, unknown)
+		operations := operationsOf(known)
 		processes++
-		count += len(operations)
-		result, info := porcupine.CheckOperationsVerbose(m, operations, limit)
-		switch result {
+		count += len(all[id])
+		switch porcupine.CheckOperationsTimeout(m, operations, limit) {
 		case porcupine.Unknown:
 			undecided = fmt.Sprintf("no end of the search on process %s (%d operations) within %v", id, len(operations), limit)
 		case porcupine.Illegal:
-			detail := fmt.Sprintf("process %s: its %d operations have no linearization", id, len(operations))
-			if picture, err := draw(v, m, info, name+"-"+id); err != nil {
+			detail := fmt.Sprintf("process %s: its %d operations have no linearization", id, len(all[id]))
+			if picture, err := draw(v, m, operations, unknown, what.name+"-"+id); err != nil {
 				detail += fmt.Sprintf("; no picture: %v", err)
 			} else if picture != "" {
 				detail += "; see " + picture
@@ -67,28 +78,45 @@ func search(v *view, m porcupine.Model, name string, fits func([]*history.Op) bo
 	return violations, fmt.Sprintf("%d operations on %d processes", count, processes), undecided
 }
 
-// operationsOf converts operations. One of unknown outcome never returns: it
-// may take effect at the very end, where nobody sees it.
+// split parts the operations with an answer from those of unknown outcome.
+func (what searched[S]) split(ops []*history.Op) (known, unknown []*history.Op) {
+	for _, o := range ops {
+		switch {
+		case what.says != nil && !what.says(o):
+		case o.Outcome == history.Unknown:
+			unknown = append(unknown, o)
+		default:
+			known = append(known, o)
+		}
+	}
+	return known, unknown
+}
+
+// operationsOf converts operations.
 func operationsOf(ops []*history.Op) (operations []porcupine.Operation) {
 	clients := make(map[string]int)
 	for _, o := range ops {
 		if _, known := clients[o.Client]; !known {
 			clients[o.Client] = len(clients)
 		}
-		returned := o.ReturnNs
-		if o.Outcome == history.Unknown {
-			returned = math.MaxInt64
-		}
-		operations = append(operations, porcupine.Operation{ClientId: clients[o.Client], Input: o, Call: o.InvokeNs, Output: o, Return: returned})
+		operations = append(operations, porcupine.Operation{ClientId: clients[o.Client], Input: o, Call: o.InvokeNs, Output: o, Return: o.ReturnNs})
 	}
 	return operations
 }
 
-// draw writes porcupine's picture of a refuted history.
-func draw(v *view, m porcupine.Model, info porcupine.LinearizationInfo, name string) (path string, err error) {
+// draw writes porcupine's picture of a refuted history, with the operations of
+// unknown outcome beside it. What the picture needs is found by another search,
+// which takes far longer than the one that refutes.
+func draw(v *view, m porcupine.Model, operations []porcupine.Operation, unknown []*history.Op, name string) (path string, err error) {
 	if v.options.Dir == "" {
 		return "", nil
 	}
+	_, info := porcupine.CheckOperationsVerbose(m, operations, defaultSearch)
+	var beside []porcupine.Annotation
+	for _, u := range unknown {
+		beside = append(beside, porcupine.Annotation{Tag: u.Client, Start: u.InvokeNs, End: u.ReturnNs, Description: describeOperation(u, nil)})
+	}
+	info.AddAnnotations(beside)
 	path = filepath.Join(v.options.Dir, "porcupine-"+name+".html")
 	file, err := os.Create(path)
 	if err != nil {

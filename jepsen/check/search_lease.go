@@ -1,10 +1,6 @@
 package check
 
 import (
-	"fmt"
-
-	"github.com/anishathalye/porcupine"
-
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
 	"github.com/holdfast-registry/holdfast/registry"
@@ -27,7 +23,7 @@ const unknownToken = "?"
 
 // checkLeases looks for linearizations of the processes that are leased.
 func checkLeases(v *view) ([]Violation, string, string) {
-	return search(v, leaseModel, "lease", func(ops []*history.Op) bool {
+	return search(v, searched[leased]{name: "lease", step: leased.step, says: saysOfLease, fits: func(ops []*history.Op) bool {
 		leases := false
 		for _, o := range ops {
 			switch o.Call.(type) {
@@ -38,24 +34,20 @@ func checkLeases(v *view) ([]Violation, string, string) {
 			}
 		}
 		return leases
-	})
+	}})
 }
 
-var leaseModel = func() porcupine.Model {
-	m := porcupine.NondeterministicModel{
-		Init: func() []any { return []any{leased{}} },
-		Step: func(state, input, _ any) (next []any) {
-			for _, s := range state.(leased).step(input.(*history.Op)) {
-				next = append(next, s)
-			}
-			return next
-		},
-		Equal:             func(a, b any) bool { return a == b },
-		DescribeOperation: describeOperation,
-		DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state) },
+// saysOfLease leaves out what step makes nothing of: above all what is written
+// without a fence, and the writes under one that nobody knows about.
+func saysOfLease(o *history.Op) bool {
+	switch o.Call.(type) {
+	case model.RegisterProcess, model.CompleteProcess, model.ClaimProcessLease, model.CompleteProcessLease, model.GetProcessLease:
+		return true
+	case model.RenewProcessLease:
+		return o.Outcome != history.Unknown
 	}
-	return m.ToModel()
-}()
+	return fenceOf(o.Call) != nil && (o.Outcome == history.OK || o.Answer.Code == registry.CodeFenced)
+}
 
 // step answers what the lease may be after an operation; nothing when the
 // answer cannot have been given.
@@ -73,9 +65,6 @@ func (s leased) step(o *history.Op) []leased {
 		}
 		return s.claim(o, call)
 	case model.RenewProcessLease:
-		if unknown {
-			return []leased{s}
-		}
 		return s.renew(o, call)
 	case model.CompleteProcessLease:
 		if s.token != call.Completion.LeaseToken {
@@ -94,9 +83,6 @@ func (s leased) step(o *history.Op) []leased {
 		}
 		return s.shows(o.Answer.Lease)
 	default:
-		if unknown {
-			return []leased{s}
-		}
 		return s.fenced(o)
 	}
 }

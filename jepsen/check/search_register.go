@@ -1,10 +1,6 @@
 package check
 
 import (
-	"fmt"
-
-	"github.com/anishathalye/porcupine"
-
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
 	"github.com/holdfast-registry/holdfast/registry"
@@ -18,7 +14,8 @@ var running = jsonText(registry.ProcessStatus{State: registry.StateRunning})
 
 // checkRegisters looks for linearizations of the processes that nobody leases.
 func checkRegisters(v *view) ([]Violation, string, string) {
-	return search(v, registerModel, "register", func(ops []*history.Op) bool {
+	texts := make(registers)
+	return search(v, searched[register]{name: "register", step: texts.step, fits: func(ops []*history.Op) bool {
 		for _, o := range ops {
 			switch o.Call.(type) {
 			case model.RegisterProcess, model.GetProcess, model.RecordFirstStarted, model.CompleteProcess,
@@ -28,78 +25,86 @@ func checkRegisters(v *view) ([]Violation, string, string) {
 			}
 		}
 		return true
-	})
+	}})
 }
 
-var registerModel = porcupine.Model{
-	Init: func() any { return register{} },
-	Step: func(state, input, _ any) (bool, any) {
-		next, ok := state.(register).step(input.(*history.Op))
-		return ok, next
-	},
-	DescribeOperation: describeOperation,
-	DescribeState:     func(state any) string { return fmt.Sprintf("%+v", state) },
+// registers are what operations have written and shown: a search looks at each
+// of them many times.
+type registers map[*history.Op]*registerTexts
+
+// registerTexts are what one operation writes, and the register that its answer
+// shows, if it shows one.
+type registerTexts struct {
+	writes string
+	shows  *register
 }
 
-// step answers whether the register may have given the answer, and what it is
-// then.
-func (r register) step(o *history.Op) (register, bool) {
-	a := o.Answer
+func (texts registers) of(o *history.Op) *registerTexts {
+	t := texts[o]
+	if t != nil {
+		return t
+	}
+	t = new(registerTexts)
+	switch call := o.Call.(type) {
+	case model.RegisterProcess:
+		t.writes = hashOf(call.Registration)
+	case model.RecordFirstStarted:
+		t.writes = jsonText(call.Started)
+	case model.CompleteProcess:
+		t.writes = jsonText(registry.ProcessStatus{State: call.Output.Kind.State(), AwaitOutput: &call.Output})
+	}
+	if record := o.Answer.Record; o.Outcome == history.OK && record != nil {
+		t.shows = &register{hash: record.RegistrationHash, status: jsonText(record.Status)}
+		if record.FirstStarted != nil {
+			t.shows.started = jsonText(*record.FirstStarted)
+		}
+	}
+	texts[o] = t
+	return t
+}
+
+// step answers what the register is after an operation; nothing when it cannot
+// have given the answer.
+func (texts registers) step(r register, o *history.Op) []register {
+	a, t := o.Answer, texts.of(o)
 	if r.hash == "" && o.Outcome != history.Unknown {
 		switch o.Call.(type) {
 		case model.RegisterProcess, model.GetProcessLease:
 		default:
-			return r, a.Code == registry.CodeNotFound
+			return r.only(a.Code == registry.CodeNotFound)
 		}
 	}
-	switch call := o.Call.(type) {
+	switch o.Call.(type) {
 	case model.RegisterProcess:
-		hash := hashOf(call.Registration)
 		if a.Code == registry.CodeAlreadyExists {
-			return r, r.hash != "" && r.hash != hash && a.Fields.ExistingHash == r.hash
+			return r.only(r.hash != "" && r.hash != t.writes && a.Fields.ExistingHash == r.hash)
 		}
 		if r.hash == "" {
-			r = register{hash: hash, status: running}
+			r = register{hash: t.writes, status: running}
 		}
-		return r, r.shown(o)
 	case model.RecordFirstStarted:
 		if r.hash != "" && r.started == "" {
-			r.started = jsonText(call.Started)
+			r.started = t.writes
 		}
-		return r, r.shown(o)
 	case model.CompleteProcess:
-		status := jsonText(registry.ProcessStatus{State: call.Output.Kind.State(), AwaitOutput: &call.Output})
 		if a.Code == registry.CodeTerminal || a.Code == registry.CodeReplayConflict {
-			return r, r.status != running && r.status != status
+			return r.only(r.status != running && r.status != t.writes)
 		}
 		if r.status == running {
-			r.status = status
+			r.status = t.writes
 		}
-		return r, r.shown(o)
 	case model.GetProcess:
-		return r, r.shown(o)
 	default:
-		return r, true
+		return []register{r}
 	}
+	return r.only(o.Outcome == history.Unknown || readAgain(o) || t.shows != nil && *t.shows == r)
 }
 
-// shown tells whether the record in an answer is that of the register.
-func (r register) shown(o *history.Op) bool {
-	if o.Outcome == history.Unknown {
-		return true
+func (r register) only(possible bool) []register {
+	if possible {
+		return []register{r}
 	}
-	if readAgain(o) {
-		return true
-	}
-	record := o.Answer.Record
-	if o.Outcome != history.OK || record == nil {
-		return false
-	}
-	started := ""
-	if record.FirstStarted != nil {
-		started = jsonText(*record.FirstStarted)
-	}
-	return record.RegistrationHash == r.hash && started == r.started && jsonText(record.Status) == r.status
+	return nil
 }
 
 // hashOf is the hash of a registration as it is stored: with the core types.

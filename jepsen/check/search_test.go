@@ -1,0 +1,148 @@
+package check
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// leaseHistory is made by hand: of operations on one process whose times are
+// given, and whose revisions nobody looks at.
+type leaseHistory struct{ history.History }
+
+func (h *leaseHistory) add(client string, call model.Op, fromMs, toMs int64) *history.Op {
+	o := &history.Op{
+		Index: len(h.Ops), Client: client, Call: call, InvokeNs: fromMs * 1e6, ReturnNs: toMs * 1e6,
+		Outcome: history.OK, Info: registry.AnswerInfo{Revision: 1, Term: 1},
+	}
+	h.Ops = append(h.Ops, o)
+	return o
+}
+
+func (h *leaseHistory) lost(client string, call model.Op, fromMs, toMs int64) {
+	h.add(client, call, fromMs, toMs).Outcome = history.Unknown
+}
+
+// claimed is a claim that was answered with this token, by the owner of its name.
+func (h *leaseHistory) claimed(token uint64, fromMs, toMs int64) {
+	name := fmt.Sprint("o", token)
+	o := h.add(name, claimOf(name), fromMs, toMs)
+	o.Answer.Lease = &registry.ProcessLease{ProcessID: "p", Owner: owner(name), LeaseToken: fmt.Sprint(token), FencingToken: token}
+}
+
+// busy is a claim that was answered with the lease of another owner.
+func (h *leaseHistory) busy(holder string, token uint64, fromMs, toMs int64) {
+	o := h.add("x", claimOf("x"), fromMs, toMs)
+	o.Answer.Busy = true
+	o.Answer.Lease = &registry.ProcessLease{ProcessID: "p", Owner: owner(holder), LeaseToken: fmt.Sprint(token), FencingToken: token}
+}
+
+func claimOf(name string) model.ClaimProcessLease {
+	return model.ClaimProcessLease{ProcessID: "p", Owner: owner(name), TTLMs: 1000}
+}
+
+// judge is how the search ends on the lease of the process: with a violation, or
+// undecided, or without either.
+func (h *leaseHistory) judge(t *testing.T) string {
+	t.Helper()
+	violations, _, undecided := checkLeases(newView(&h.History, Options{Porcupine: 10 * time.Second}))
+	switch {
+	case undecided != "":
+		return undecided
+	case len(violations) > 0:
+		return "no linearization"
+	}
+	return "sound"
+}
+
+// TestTheSearchTakesWhatIsUnknownAsPossible has one claim whose answer was lost,
+// and somebody who sees its lease, or should have.
+func TestTheSearchTakesWhatIsUnknownAsPossible(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		make func(h *leaseHistory)
+		want string
+	}{
+		{"its lease is seen afterwards", func(h *leaseHistory) {
+			h.lost("l", claimOf("l"), 20, 30)
+			h.busy("l", 7, 40, 50)
+		}, "sound"},
+		{"its lease is seen while it is under way", func(h *leaseHistory) {
+			h.lost("l", claimOf("l"), 20, 30)
+			h.busy("l", 7, 10, 25)
+		}, "sound"},
+		{"its lease is seen before it was asked for", func(h *leaseHistory) {
+			h.busy("l", 7, 10, 15)
+			h.lost("l", claimOf("l"), 20, 30)
+		}, "no linearization"},
+		{"it happened after what had returned before it was called", func(h *leaseHistory) {
+			h.add("x", model.GetProcessLease{ProcessID: "p"}, 10, 15)
+			h.lost("l", claimOf("l"), 20, 30)
+			h.busy("l", 7, 40, 50)
+		}, "sound"},
+		{"what was seen behind it had returned before it was called", func(h *leaseHistory) {
+			// The reader that shows the lease of l called first, and goes on; the
+			// one behind it in the order of tokens was over before l called.
+			h.busy("l", 3, 5, 60)
+			h.claimed(4, 10, 15)
+			h.lost("l", claimOf("l"), 20, 30)
+			h.busy("o4", 4, 70, 80)
+		}, "no linearization"},
+		{"it happens twice", func(h *leaseHistory) {
+			h.lost("l", claimOf("l"), 20, 30)
+			h.busy("l", 7, 40, 50)
+			h.claimed(8, 60, 70)
+			h.busy("l", 9, 80, 90)
+		}, "no linearization"},
+		{"it never happened", func(h *leaseHistory) {
+			h.lost("l", claimOf("l"), 20, 30)
+			h.claimed(7, 40, 50)
+			h.busy("o7", 7, 60, 70)
+		}, "sound"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := new(leaseHistory)
+			h.add("r", model.RegisterProcess{Registration: registration("p", "a")}, 0, 1)
+			test.make(h)
+			if got := h.judge(t); got != test.want {
+				t.Errorf("%s, not %s", got, test.want)
+			}
+		})
+	}
+}
+
+// TestLostAnswersDoNotMultiplyWhatIsSearched loses the answers of many calls at
+// once. That one of them happened or did not says nothing about the others, and
+// the search must come to its end whether there is a linearization or not.
+func TestLostAnswersDoNotMultiplyWhatIsSearched(t *testing.T) {
+	for _, sound := range []bool{true, false} {
+		t.Run(fmt.Sprintf("there is a linearization: %v", sound), func(t *testing.T) {
+			h := new(leaseHistory)
+			h.add("r", model.RegisterProcess{Registration: registration("p", "a")}, 0, 1)
+			fence := &registry.Fence{LeaseToken: "7", FencingToken: 7}
+			for i := range 20 {
+				lost := fmt.Sprint("l", i)
+				h.lost(lost, claimOf(lost), 2, 100)
+				h.lost(lost+"a", model.AppendEvent{ProcessID: "p", Fence: fence}, 2, 100)
+				h.lost(lost+"r", model.RenewProcessLease{Lease: registry.ProcessLease{ProcessID: "p", Owner: owner("o7"), LeaseToken: "7", FencingToken: 7}}, 2, 100)
+			}
+			// Eight who ask at once see the lease of one of those.
+			for range 8 {
+				h.busy("l3", 5, 200, 300)
+			}
+			h.claimed(7, 400, 500)
+			want := "sound"
+			if !sound {
+				h.busy("l3", 5, 600, 700)
+				want = "no linearization"
+			}
+			if got := h.judge(t); got != want {
+				t.Errorf("%s, not %s", got, want)
+			}
+		})
+	}
+}
