@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -146,6 +147,51 @@ func TestGuaranteesNameTestsThatExist(t *testing.T) {
 	}
 	if got := missingTests("`fsm.TestNothing` and TestBare", tests); len(got) != 2 {
 		t.Errorf("a missing test and a bare name were judged as %q", got)
+	}
+}
+
+var (
+	promise       = regexp.MustCompile(`(?m)^(?:### |\| |\* \*\*)([A-Z])(\d+)[ *]`)
+	shownBy       = regexp.MustCompile(`(?ms)^\*Shown by:\*(.*?)\n\n`)
+	promiseNumber = regexp.MustCompile(`\b[A-Z]\d+\b`)
+)
+
+// misnumbered returns what is wrong with the numbers of promises: they grow in
+// each of their groups, and those that are referred to exist.
+func misnumbered(document string) []string {
+	var wrong []string
+	last, known := make(map[string]int), make(map[string]bool)
+	for _, match := range promise.FindAllStringSubmatch(document, -1) {
+		n, _ := strconv.Atoi(match[2])
+		if n <= last[match[1]] {
+			wrong = append(wrong, fmt.Sprintf("%s%d comes behind %s%d", match[1], n, match[1], last[match[1]]))
+		}
+		last[match[1]] = n
+		known[match[1]+match[2]] = true
+	}
+	for _, match := range shownBy.FindAllStringSubmatch(document, -1) {
+		for _, number := range promiseNumber.FindAllString(codeSpan.ReplaceAllString(match[1], ""), -1) {
+			if !known[number] {
+				wrong = append(wrong, "there is no "+number)
+			}
+		}
+	}
+	return wrong
+}
+
+func TestGuaranteesAreNumbered(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join(root, "docs/guarantees.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range misnumbered(string(document)) {
+		t.Error(wrong)
+	}
+	if n := len(promise.FindAllString(string(document), -1)); n < 100 {
+		t.Errorf("only %d promises have a number", n)
+	}
+	if got := misnumbered("### G1 x\n*Shown by:* O1, O2.\n\n| O1 | x |\n| O1 | y |\n"); len(got) != 2 {
+		t.Errorf("a number given twice and one that is missing were judged as %q", got)
 	}
 }
 
