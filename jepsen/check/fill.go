@@ -17,24 +17,34 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) || w.settled(r.view, o) {
 			continue
 		}
-		for _, choice := range r.choices(w, o, group) {
-			next := w.forkFor(choice.call)
-			next.at(choice.at)
-			if choice.endMs != 0 {
-				next.state.Processes[choice.id].Lease.EndMs = choice.endMs
-			}
-			answer := next.state.Do(choice.call)
-			if next.state.Revision != revision || !r.fits(choice.id, answer) {
+		for _, choice := range r.choices(w, o, span{r.position, r.upTo(group)}) {
+			next := r.take(w, choice, o)
+			if next == nil || next.state.Revision != revision || !r.bears(next, o) {
 				continue
 			}
-			next.forgetPruned(choice.call)
-			next.use(o.Index)
 			next.lastUnknown = o
-			r.blur(next, choice, o, answer)
 			made = append(made, next)
 		}
 	}
 	return made
+}
+
+// take is the world in which an unknown operation has happened, nil if it has
+// changed nothing or not what was seen of it.
+func (r *replay) take(w *world, c choice, o *history.Op) *world {
+	next := w.forkFor(c.call)
+	next.at(c.at)
+	if c.endMs != 0 {
+		next.state.Processes[c.id].Lease.EndMs = c.endMs
+	}
+	answer := next.state.Do(c.call)
+	if next.state.Revision == w.state.Revision || !r.fits(c.id, answer) {
+		return nil
+	}
+	next.forgetPruned(c.call)
+	next.use(o.Index)
+	r.blur(next, c, o, answer)
+	return next
 }
 
 // twinsOf finds, for each unknown operation, the one before it that asked for
@@ -83,11 +93,11 @@ type choice struct {
 }
 
 // choices are the ways in which an operation may have made the next revision.
-// It lies between the last known operation and the next one. When exactly
-// matters where a lease ends in between: it was made before that, or after.
-func (r *replay) choices(w *world, o *history.Op, group []*history.Op) []choice {
+// When exactly, within a span between two known operations, matters where a lease
+// ends in between: it was made before that, or after.
+func (r *replay) choices(w *world, o *history.Op, within span) []choice {
 	id, _ := processOf(o.Call)
-	base := choice{call: o.Call, id: id, at: r.position, span: span{r.position, r.upTo(group)}}
+	base := choice{call: o.Call, id: id, at: within.from, span: within}
 	p := w.state.Processes[id]
 	if ttl := ttlOf(o.Call); p == nil || !p.Lease.Held || ttl == 0 {
 		return r.drawn(base, o)

@@ -6,7 +6,6 @@ import (
 	"hash/maphash"
 	"math"
 	"slices"
-	"sort"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
@@ -31,6 +30,7 @@ const maxRows = 10_000
 type replay struct {
 	view     *view
 	evidence *evidence
+	ahead    *ahead
 	worlds   []*world
 	// groups are the known operations by revision; last is the last of those.
 	groups map[uint64][]*history.Op
@@ -71,6 +71,7 @@ func checkModel(v *view) ([]Violation, string, string) {
 			r.returned[revision] = min(r.returned[revision], o.ReturnNs)
 		}
 	}
+	r.ahead = lookAhead(v, r.evidence.never, r.groups, r.last)
 	undecided := ""
 	revision := uint64(0)
 	for ; revision <= r.last && len(r.mismatch) == 0 && undecided == ""; revision++ {
@@ -84,31 +85,11 @@ func checkModel(v *view) ([]Violation, string, string) {
 // step goes on to a revision.
 func (r *replay) step(revision uint64) (undecided string) {
 	group := r.groups[revision]
-	var next []*world
-	var refuted []Violation
-	for _, w := range r.worlds {
-		if revision == 0 {
-			found, violation := r.ask(w, group, nil)
-			next, refuted = append(next, found...), appendNew(refuted, violation)
-			continue
-		}
-		for i, o := range group {
-			// What made the revision was there before what only looked at it.
-			if i > 0 && (o.Info.LeaseTimeMs > group[0].Info.LeaseTimeMs || o.Info.ClockMs > group[0].Info.ClockMs) {
-				break
-			}
-			if isRead(o.Call) || o.Outcome != history.OK {
-				continue
-			}
-			for _, made := range r.known(w, o) {
-				found, violation := r.ask(made, group, o)
-				next, refuted = append(next, found...), appendNew(refuted, violation)
-			}
-		}
-		for _, made := range r.unknown(w, revision, group) {
-			found, violation := r.ask(made, group, nil)
-			next, refuted = append(next, found...), appendNew(refuted, violation)
-		}
+	maker := makerOf(group)
+	next, refuted := r.reach(revision, group, maker)
+	if len(next) == 0 && maker != nil {
+		// What refutes the others is of interest, too.
+		next, refuted = r.reach(revision, group, nil)
 	}
 	if len(next) == 0 {
 		r.mismatch = r.explain(revision, group, refuted)
@@ -131,11 +112,52 @@ func (r *replay) step(revision uint64) (undecided string) {
 	return ""
 }
 
-func appendNew(all []Violation, v *Violation) []Violation {
-	if v == nil || len(all) >= maxViolations || slices.ContainsFunc(all, func(other Violation) bool { return other.Detail == v.Detail }) {
+// reach follows all worlds to a revision, which only the maker can have made if
+// one is known.
+func (r *replay) reach(revision uint64, group []*history.Op, maker *history.Op) (next []*world, refuted []refutation) {
+	for _, w := range r.worlds {
+		if revision == 0 {
+			found, refutes := r.ask(w, group, nil)
+			next, refuted = append(next, found...), appendNew(refuted, refutes)
+			continue
+		}
+		alone := maker != nil
+		for i, o := range group {
+			// What made the revision was there before what only looked at it.
+			if i > 0 && (o.Info.LeaseTimeMs > group[0].Info.LeaseTimeMs || o.Info.ClockMs > group[0].Info.ClockMs) {
+				break
+			}
+			if isRead(o.Call) || o.Outcome != history.OK || maker != nil && o != maker {
+				continue
+			}
+			for _, made := range r.known(w, o) {
+				alone = alone || r.alone(w, o)
+				found, refutes := r.ask(made, group, o)
+				next, refuted = append(next, found...), appendNew(refuted, refutes)
+			}
+		}
+		if alone {
+			continue
+		}
+		for _, made := range r.unknown(w, revision, group) {
+			found, refutes := r.ask(made, group, nil)
+			next, refuted = append(next, found...), appendNew(refuted, refutes)
+		}
+	}
+	return next, refuted
+}
+
+// refutation is an operation that refutes a world by its answer.
+type refutation struct {
+	o   *history.Op
+	why *unlike
+}
+
+func appendNew(all []refutation, new *refutation) []refutation {
+	if new == nil || slices.ContainsFunc(all, func(other refutation) bool { return other.o == new.o }) {
 		return all
 	}
-	return append(all, *v)
+	return append(all, *new)
 }
 
 func place(info registry.AnswerInfo) when {
@@ -162,7 +184,7 @@ func (r *replay) known(w *world, o *history.Op) (made []*world) {
 		}
 		next.at(place(o.Info))
 		answer := next.state.Do(asked(o))
-		if next.state.Revision != o.Info.Revision || differs(o, answer) != "" {
+		if next.state.Revision != o.Info.Revision || differs(o, answer) != nil {
 			continue
 		}
 		next.forgetPruned(o.Call)
@@ -189,7 +211,7 @@ func (v vague) after(o *history.Op, p *model.Process) vague {
 
 // ask asks the known operations of a revision beside the one that made it:
 // they change nothing.
-func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds []*world, refuted *Violation) {
+func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds []*world, refuted *refutation) {
 	worlds = []*world{w}
 	for _, o := range group {
 		if o == maker {
@@ -199,8 +221,8 @@ func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds [
 		for _, each := range worlds {
 			id, _ := processOf(o.Call)
 			for _, one := range each.splits(id, o.Info.LeaseTimeMs) {
-				if violation := one.looks(o); violation != nil {
-					refuted = violation
+				if why := one.looks(o); why != nil {
+					refuted = &refutation{o, why}
 					continue
 				}
 				next = append(next, one)
@@ -213,8 +235,9 @@ func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds [
 	return worlds, nil
 }
 
-// looks asks one operation that changes nothing.
-func (w *world) looks(o *history.Op) *Violation {
+// looks asks one operation that changes nothing, and says what is wrong with its
+// answer.
+func (w *world) looks(o *history.Op) *unlike {
 	w.correct(o)
 	w.at(place(o.Info))
 	asks := w
@@ -222,24 +245,22 @@ func (w *world) looks(o *history.Op) *Violation {
 		asks = w.forkFor(o.Call)
 	}
 	answer := asks.state.Do(asked(o))
-	text := differs(o, answer)
-	if text == "" && asks.state.Revision != w.state.Revision {
-		text = fmt.Sprintf("answered with revision %d, the model makes another one", o.Info.Revision)
+	why := differs(o, answer)
+	if why == nil && asks.state.Revision != w.state.Revision {
+		why = &unlike{what: fmt.Sprintf("answered with revision %d, the model makes another one", o.Info.Revision)}
 	}
-	if text == "" {
-		return nil
-	}
-	violation := violated(AnswersAgree, "%s at revision %d, clock %d, lease time %d: %s",
-		describe(o), o.Info.Revision, o.Info.ClockMs, o.Info.LeaseTimeMs, text).about(o)
-	return &violation
+	return why
 }
 
 // explain says why nothing is left.
-func (r *replay) explain(revision uint64, group []*history.Op, refuted []Violation) []Violation {
+func (r *replay) explain(revision uint64, group []*history.Op, refuted []refutation) []Violation {
 	if len(refuted) > 0 {
 		// One of them is the reason, and which one nobody can know.
-		sort.SliceStable(refuted, func(i, j int) bool { return refuted[i].AtNs < refuted[j].AtNs })
-		return refuted[:1]
+		first := slices.MinFunc(refuted, func(a, b refutation) int {
+			return cmp.Compare(max(a.o.InvokeNs, a.o.ReturnNs), max(b.o.InvokeNs, b.o.ReturnNs))
+		})
+		return []Violation{violated(AnswersAgree, "%s at revision %d, clock %d, lease time %d: %s",
+			describe(first.o), first.o.Info.Revision, first.o.Info.ClockMs, first.o.Info.LeaseTimeMs, first.why).about(first.o)}
 	}
 	text := fmt.Sprintf("nothing that was sent can have made revision %d", revision)
 	violation := Violation{Sentence: AnswersAgree}
@@ -248,7 +269,7 @@ func (r *replay) explain(revision uint64, group []*history.Op, refuted []Violati
 		w.correct(o)
 		w.at(place(o.Info))
 		answer := w.state.Do(asked(o))
-		if why := differs(o, answer); why != "" {
+		if why := differs(o, answer); why != nil {
 			text += fmt.Sprintf("\n%s: %s", describe(o), why)
 		}
 		violation = violation.about(o)
