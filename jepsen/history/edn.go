@@ -5,9 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,10 +20,15 @@ const EDNFile = "history.edn"
 func (h *History) WriteEDN(w io.Writer) error {
 	type event struct {
 		atNs int64
-		text string
+		head string
+		// value is a call or an answer, detail a text in its place.
+		value  any
+		detail string
+		end    string
 	}
 	var events []event
 	numbers, clients := make(map[string]int), 0
+	types := map[Outcome]string{OK: ":ok", Refused: ":fail", Unknown: ":info"}
 	for _, o := range h.Ops {
 		process, known := numbers[o.Client]
 		if !known {
@@ -33,12 +36,8 @@ func (h *History) WriteEDN(w io.Writer) error {
 			clients++
 		}
 		numbers[o.Client] = process
-		args, err := compact(o.Call)
-		if err != nil {
-			return err
-		}
-		head := ", :process " + strconv.Itoa(process) + ", :f :" + keyword(CallName(o.Call)) + ", :time "
-		events = append(events, event{o.InvokeNs, "{:type :invoke" + head + strconv.FormatInt(o.InvokeNs, 10) + ", :value " + edn(args)})
+		head := ", :process " + strconv.Itoa(process) + ", :f :" + keyword(CallName(o.Call))
+		events = append(events, event{atNs: o.InvokeNs, head: ":invoke" + head, value: o.Call})
 		if !o.Returned() || o.Outcome == Unknown {
 			numbers[o.Client] = clients
 			clients++
@@ -46,26 +45,29 @@ func (h *History) WriteEDN(w io.Writer) error {
 		if !o.Returned() {
 			continue
 		}
-		answer, err := compact(o.Answer)
-		if err != nil {
-			return err
-		}
-		types := map[Outcome]string{OK: ":ok", Refused: ":fail", Unknown: ":info"}
-		text := "{:type " + types[o.Outcome] + head + strconv.FormatInt(o.ReturnNs, 10) + ", :value " + edn(answer)
+		end := ""
 		if o.Error != "" {
-			text += ", :error " + ednString(o.Error)
+			end = ", :error " + ednString(o.Error)
 		}
-		events = append(events, event{o.ReturnNs, text})
+		events = append(events, event{atNs: o.ReturnNs, head: types[o.Outcome] + head, value: o.Answer, end: end})
 	}
 	for _, f := range h.Faults {
-		events = append(events, event{f.AtNs, "{:type :info, :process :nemesis, :f :" + keyword(f.Name+"-"+string(f.Phase)) +
-			", :time " + strconv.FormatInt(f.AtNs, 10) + ", :value " + ednString(f.Detail)})
+		events = append(events, event{atNs: f.AtNs, head: ":info, :process :nemesis, :f :" + keyword(f.Name+"-"+string(f.Phase)), detail: f.Detail})
 	}
 	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.atNs, b.atNs) })
 	out := bufio.NewWriter(w)
 	for i, e := range events {
-		out.WriteString(e.text)
-		out.WriteString(", :index " + strconv.Itoa(i) + "}\n")
+		value := ednString(e.detail)
+		if e.value != nil {
+			text, err := compact(e.value)
+			if err != nil {
+				return err
+			}
+			value = edn(text)
+		}
+		out.WriteString("{:type " + e.head + ", :time " + strconv.FormatInt(e.atNs, 10) + ", :value ")
+		out.WriteString(value)
+		out.WriteString(e.end + ", :index " + strconv.Itoa(i) + "}\n")
 	}
 	return out.Flush()
 }
@@ -85,56 +87,61 @@ func keyword(name string) string {
 	return b.String()
 }
 
-// edn turns JSON into EDN. Keys stay strings: free JSON has keys that are no
-// keywords.
+// edn turns JSON into EDN, which writes most of it alike. Keys stay strings: free
+// JSON has keys that are no keywords.
 func edn(raw json.RawMessage) string {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil && !errors.Is(err, io.EOF) {
-		return ednString(string(raw))
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); {
+		end := i + 1
+		switch c := raw[i]; {
+		case c == '"':
+			end = i + ednStringEnd(raw[i:])
+			out = appendEDNString(out, raw[i:end])
+		case c == ':':
+			out = append(out, ' ')
+		case c == 'n':
+			end = i + len("null")
+			out = append(out, "nil"...)
+		case c == '-' || c >= '0' && c <= '9':
+			for end < len(raw) && strings.IndexByte("+-.0123456789Ee", raw[end]) >= 0 {
+				end++
+			}
+			out = append(out, raw[i:end]...)
+			if n, err := strconv.ParseUint(string(raw[i:end]), 10, 64); err == nil && n > 1<<63-1 {
+				out = append(out, 'N')
+			}
+		default: // a bracket, a comma, or a letter of true and false
+			out = append(out, c)
+		}
+		i = end
 	}
-	var b strings.Builder
-	appendEDN(&b, value)
-	return b.String()
+	return string(out)
 }
 
-func appendEDN(b *strings.Builder, value any) {
-	switch v := value.(type) {
-	case nil:
-		b.WriteString("nil")
-	case bool:
-		b.WriteString(strconv.FormatBool(v))
-	case json.Number:
-		b.WriteString(v.String())
-		if v, err := strconv.ParseUint(v.String(), 10, 64); err == nil && v > 1<<63-1 {
-			b.WriteByte('N')
+// ednStringEnd is the length of the JSON string that a text begins with.
+func ednStringEnd(raw []byte) int {
+	for i := 1; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
 		}
-	case string:
-		b.WriteString(ednString(v))
-	case []any:
-		b.WriteByte('[')
-		for i, element := range v {
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			appendEDN(b, element)
-		}
-		b.WriteByte(']')
-	case map[string]any:
-		b.WriteByte('{')
-		for i, key := range slices.Sorted(maps.Keys(v)) {
-			if i > 0 {
-				b.WriteString(", ")
-			}
-			b.WriteString(ednString(key) + " ")
-			appendEDN(b, v[key])
-		}
-		b.WriteByte('}')
 	}
+	return len(raw)
 }
+
+// appendEDNString appends a JSON string. Only what is escaped is written in
+// another way.
+func appendEDNString(out, raw []byte) []byte {
+	var s string
+	if bytes.IndexByte(raw, '\\') < 0 || json.Unmarshal(raw, &s) != nil {
+		return append(out, raw...)
+	}
+	return append(out, ednString(s)...)
+}
+
+var ednEscapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
 
 // ednString quotes as EDN does, which knows fewer escapes than JSON.
-func ednString(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`).Replace(s) + `"`
-}
+func ednString(s string) string { return `"` + ednEscapes.Replace(s) + `"` }

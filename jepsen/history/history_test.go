@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -187,5 +188,19 @@ func TestEDNIsThatOfJepsen(t *testing.T) {
 	// The client whose outcome is unknown goes on as somebody else.
 	if !strings.Contains(text, "{:type :info, :process 1, :f :renew-process-lease") || !strings.Contains(text, "{:type :ok, :process 2, :f :events-after") {
 		t.Errorf("process numbers are used again:\n%s", text)
+	}
+}
+
+func TestEDNIsWrittenFromJSON(t *testing.T) {
+	for from, want := range map[string]string{
+		`{"a":[true,false,null,-1.5e3,7],"b":{}}`:     `{"a" [true,false,nil,-1.5e3,7],"b" {}}`,
+		`[9223372036854775807,9223372036854775808]`:   `[9223372036854775807,9223372036854775808N]`,
+		`{"null: 1, 2":"{\"n\":null}\n\u003c\u00e4"}`: `{"null: 1, 2" "{\"n\":null}\n<ä"}`,
+		`"\\"`: `"\\"`,
+		``:     ``,
+	} {
+		if got := edn(json.RawMessage(from)); got != want {
+			t.Errorf("%s became %s, not %s", from, got, want)
+		}
 	}
 }

@@ -1,9 +1,9 @@
 package run
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -49,16 +49,22 @@ func (r *Result) write(dir string) error {
 	if err != nil {
 		return err
 	}
-	var edn, page bytes.Buffer
 	settings, err := json.Marshal(r.Config)
 	if err != nil {
 		return err
 	}
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, VerdictsFile), append(verdicts, '\n'), 0o640),
-		r.History.WriteEDN(&edn),
-		report.Write(&page, settings, r.History, r.Verdicts),
-		os.WriteFile(filepath.Join(dir, history.EDNFile), edn.Bytes(), 0o640),
-		os.WriteFile(filepath.Join(dir, ReportFile), page.Bytes(), 0o640),
+		writeFile(filepath.Join(dir, history.EDNFile), r.History.WriteEDN),
+		writeFile(filepath.Join(dir, ReportFile), func(w io.Writer) error { return report.Write(w, settings, r.History, r.Verdicts) }),
 	)
+}
+
+// writeFile writes what may be too long to be held in memory.
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
 }
