@@ -40,12 +40,17 @@ func (op ClaimNext) step(s *State) Answer {
 func (s *State) Ready(kinds []string) []*Process {
 	var ready []*Process
 	for _, p := range s.Processes {
-		if s.isReady(p) && (len(kinds) == 0 || slices.Contains(kinds, p.Registration.Identity.Kind)) {
+		if s.isReady(p) && p.IsOf(kinds) {
 			ready = append(ready, p)
 		}
 	}
 	slices.SortFunc(ready, func(a, b *Process) int { return cmp.Compare(a.Life, b.Life) })
 	return ready
+}
+
+// IsOf tells whether a process is of one of some kinds; no kinds are all.
+func (p *Process) IsOf(kinds []string) bool {
+	return len(kinds) == 0 || slices.Contains(kinds, p.Registration.Identity.Kind)
 }
 
 func (s *State) isReady(p *Process) bool {

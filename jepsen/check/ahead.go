@@ -6,6 +6,7 @@ import (
 
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
 )
 
 // ahead is what is known of a history before it is replayed: where unknown
@@ -77,6 +78,10 @@ func makerOf(group []*history.Op) *history.Op {
 			if call.Request.Replay == nil {
 				return o
 			}
+		case model.ClaimNext:
+			if len(o.Answer.Claims) > 0 {
+				return o
+			}
 		case model.GrantHandle, model.SetProcessWait, model.ClearProcessWait:
 			return o
 		}
@@ -101,13 +106,24 @@ const maxAhead = 200
 const maxLooks = 20
 
 // bears tells whether a world in which an unknown operation has just made a
-// revision is borne out by the next answers about its process, and takes over
-// what they show of the row. True where nobody can tell yet.
+// revision is borne out by the next answers about its process, or each that it was
+// handed, and takes over what they show of the row. True where nobody can tell yet.
 func (r *replay) bears(w *world, o *history.Op) bool {
-	id, at := r.ahead.ids[o.Index], w.state.Revision
-	if id == "" || onGrants(o.Call) {
+	if call, hands := o.Call.(model.ClaimNext); hands {
+		for id, p := range w.state.Processes {
+			if p.Lease.Held && p.Lease.Owner.SameIncarnation(call.Owner) && !r.bearsRow(w, id) {
+				return false
+			}
+		}
 		return true
 	}
+	id := r.ahead.ids[o.Index]
+	return id == "" || onGrants(o.Call) || r.bearsRow(w, id)
+}
+
+// bearsRow is bears for the row of one process.
+func (r *replay) bearsRow(w *world, id string) bool {
+	at := w.state.Revision
 	row := w.only(id)
 	for i, next := range r.ahead.nextAbout(id, at) {
 		if i == maxLooks || r.crosses(row, id, at, next.Info.Revision) {
@@ -181,20 +197,26 @@ func (r *replay) crosses(w *world, id string, from, to uint64) bool {
 	a := r.ahead
 	i, _ := slices.BinarySearchFunc(a.several, from+1, func(o *history.Op, revision uint64) int { return cmp.Compare(o.Info.Revision, revision) })
 	for ; i < len(a.several) && a.several[i].Info.Revision <= to; i++ {
-		if w.reaches(a.several[i].Call, id) {
+		if w.reaches(a.several[i], id) {
 			return true
 		}
 	}
 	return a.gaps[to] > a.gaps[from] && slices.ContainsFunc(a.severalUnknown, func(u *history.Op) bool {
-		return !w.has(u.Index) && u.InvokeNs <= r.returned[to] && w.reaches(u.Call, id)
+		return !w.has(u.Index) && u.InvokeNs <= r.returned[to] && w.reaches(u, id)
 	})
 }
 
-// reaches tells whether a call on several processes may change a row.
-func (w *world) reaches(call model.Op, id string) bool {
-	if _, deletes := call.(model.DeleteSessionProcessState); deletes {
-		p := w.state.Processes[id]
+// reaches tells whether an operation on several processes may change a row.
+func (w *world) reaches(o *history.Op, id string) bool {
+	p := w.state.Processes[id]
+	switch call := o.Call.(type) {
+	case model.DeleteSessionProcessState:
 		return p == nil || p.Registration.WakeTarget != nil
+	case model.ClaimNext:
+		if o.Outcome == history.Unknown {
+			return p == nil || p.IsOf(call.Kinds)
+		}
+		return slices.ContainsFunc(o.Answer.Claims, func(c registry.ClaimedProcess) bool { return c.Lease.ProcessID == id })
 	}
 	return true
 }

@@ -147,6 +147,13 @@ func fieldsDifference(got, want model.Answer) *unlike {
 func asked(o *history.Op) model.Op {
 	l := o.Answer.Lease
 	switch call := o.Call.(type) {
+	case model.ClaimNext:
+		// The model may grant more than was granted: then the answers differ.
+		call.Tokens = slices.Repeat([]string{unknownToken}, call.Limit)
+		for i := range o.Answer.Claims[:min(call.Limit, len(o.Answer.Claims))] {
+			call.Tokens[i] = o.Answer.Claims[i].Lease.LeaseToken
+		}
+		return call
 	case model.ClaimProcessLease:
 		if l != nil {
 			call.Token = l.LeaseToken

@@ -34,6 +34,9 @@ func collect(v *view) *evidence {
 		if o.Answer.Lease != nil {
 			e.lease(o.Answer.Lease)
 		}
+		for i := range o.Answer.Claims {
+			e.lease(&o.Answer.Claims[i].Lease)
+		}
 		if read, ok := o.Call.(model.EventsAfter); ok && read.After == 0 && o.Outcome == history.OK {
 			last[read.ProcessID] = o // judged is in the order of revisions
 		}

@@ -18,12 +18,14 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 			continue
 		}
 		for _, choice := range r.choices(w, o, span{r.position, r.upTo(group)}) {
-			next := r.take(w, choice, o)
-			if next == nil || next.state.Revision != revision || !r.bears(next, o) {
-				continue
+			for _, before := range w.beforeHandedOut(choice) {
+				next := r.take(before, choice, o)
+				if next == nil || next.state.Revision != revision || !r.bears(next, o) {
+					continue
+				}
+				next.lastUnknown = o
+				made = append(made, next)
 			}
-			next.lastUnknown = o
-			made = append(made, next)
 		}
 	}
 	return made
@@ -32,8 +34,7 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 // take is the world in which an unknown operation has happened, nil if it has
 // changed nothing or not what was seen of it.
 func (r *replay) take(w *world, c choice, o *history.Op) *world {
-	next := w.forkFor(c.call)
-	next.at(c.at)
+	next := w.forkAt(c.at, c.call)
 	if c.endMs != 0 {
 		next.state.Processes[c.id].Lease.EndMs = c.endMs
 	}
@@ -96,6 +97,9 @@ type choice struct {
 // When exactly, within a span between two known operations, matters where a lease
 // ends in between: it was made before that, or after.
 func (r *replay) choices(w *world, o *history.Op, within span) []choice {
+	if call, hands := o.Call.(model.ClaimNext); hands {
+		return w.handedOut(call, within)
+	}
 	id, _ := processOf(o.Call)
 	base := choice{call: o.Call, id: id, at: within.from, span: within}
 	p := w.state.Processes[id]
@@ -191,12 +195,16 @@ func (r *replay) blur(w *world, c choice, o *history.Op, answer model.Answer) {
 	within := c.span
 	within.from.revision, within.to.revision = r.position.revision+1, max(c.to.revision, w.state.Revision)
 	p := w.state.Processes[c.id]
-	if p == nil {
+	switch {
+	case len(answer.Claims) > 0:
+		r.blurHandedOut(w, c, answer.Claims)
+		return
+	case p == nil:
 		w.blurAll(within)
 		return
 	}
 	v := w.vague[c.id]
-	switch o.Call.(type) {
+	switch call := o.Call.(type) {
 	case model.ClaimProcessLease, model.RenewProcessLease:
 		ttl := ttlOf(o.Call)
 		v.leaseVague = c.from.leaseTimeMs != c.to.leaseTimeMs
@@ -210,6 +218,10 @@ func (r *replay) blur(w *world, c choice, o *history.Op, answer model.Answer) {
 		}
 	case model.CompleteProcessLease:
 		v.leaseVague, v.fencingVague = false, false
+	case model.ReleaseForRetry:
+		v.leaseVague, v.fencingVague = false, false
+		v.delayVague = c.from.leaseTimeMs != c.to.leaseTimeMs
+		v.delayLo, v.delayHi = c.from.leaseTimeMs+call.RetryAfterMs, c.to.leaseTimeMs+call.RetryAfterMs
 	default:
 		v.changes(p, w.state.Revision, within)
 	}

@@ -164,30 +164,49 @@ func place(info registry.AnswerInfo) when {
 	return when{info.Revision, info.ClockMs, info.LeaseTimeMs}
 }
 
-// splits are the worlds in which the lease that an operation may look at, if it
-// is vague, is live or not. What is about several processes looks at no lease.
-func (w *world) splits(id string, leaseTimeMs uint64) []*world {
-	if id == "" {
-		return []*world{w}
+// splits are the worlds in which every lease that an operation may look at, if
+// it is vague, is live or not.
+func (w *world) splits(call model.Op, leaseTimeMs uint64) []*world {
+	if id, one := processOf(call); one {
+		return w.split(id, leaseTimeMs)
 	}
-	return w.split(id, leaseTimeMs)
+	worlds := []*world{w}
+	hands, looks := call.(model.ClaimNext)
+	if !looks {
+		return worlds
+	}
+	for id := range w.vague {
+		if p := w.state.Processes[id]; p == nil || !p.IsOf(hands.Kinds) {
+			continue
+		}
+		var all []*world
+		for _, each := range worlds {
+			for _, one := range each.split(id, leaseTimeMs) {
+				all = append(all, one.splitDelay(id, leaseTimeMs)...)
+			}
+		}
+		worlds = all
+	}
+	return worlds
 }
 
 // known tries whether a known operation made a revision.
 func (r *replay) known(w *world, o *history.Op) (made []*world) {
 	id, _ := processOf(o.Call)
-	for _, each := range w.splits(id, o.Info.LeaseTimeMs) {
-		next := each.forkFor(o.Call)
+	for _, each := range w.splits(o.Call, o.Info.LeaseTimeMs) {
+		next := each.forkAt(place(o.Info), o.Call)
 		if grants(o) == nil {
 			// What it grants says nothing about the lease before.
 			next.correct(o)
 		}
-		next.at(place(o.Info))
 		answer := next.state.Do(asked(o))
 		if next.state.Revision != o.Info.Revision || differs(o, answer) != nil {
 			continue
 		}
 		next.forgetPruned(o.Call)
+		for i := range o.Answer.Claims {
+			next.leaseKnown(o.Answer.Claims[i].Lease.ProcessID)
+		}
 		if v, ok := next.vague[id]; ok {
 			next.setVague(id, v.after(o, next.state.Processes[id]))
 		}
@@ -201,6 +220,8 @@ func (v vague) after(o *history.Op, p *model.Process) vague {
 	switch o.Call.(type) {
 	case model.ClaimProcessLease, model.ReclaimProcessLease, model.RenewProcessLease, model.CompleteProcessLease:
 		v.leaseVague, v.fencingVague = false, false
+	case model.ReleaseForRetry:
+		v.leaseVague, v.delayVague, v.fencingVague = false, false, false
 	default:
 		if p != nil && p.Revision == o.Info.Revision {
 			v.changed = span{}
@@ -219,8 +240,7 @@ func (r *replay) ask(w *world, group []*history.Op, maker *history.Op) (worlds [
 		}
 		var next []*world
 		for _, each := range worlds {
-			id, _ := processOf(o.Call)
-			for _, one := range each.splits(id, o.Info.LeaseTimeMs) {
+			for _, one := range each.splits(o.Call, o.Info.LeaseTimeMs) {
 				if why := one.looks(o); why != nil {
 					refuted = &refutation{o, why}
 					continue
@@ -242,7 +262,7 @@ func (w *world) looks(o *history.Op) *unlike {
 	w.at(place(o.Info))
 	asks := w
 	if !isRead(o.Call) {
-		asks = w.forkFor(o.Call)
+		asks = w.forkAt(place(o.Info), o.Call)
 	}
 	answer := asks.state.Do(asked(o))
 	why := differs(o, answer)
@@ -265,9 +285,8 @@ func (r *replay) explain(revision uint64, group []*history.Op, refuted []refutat
 	text := fmt.Sprintf("nothing that was sent can have made revision %d", revision)
 	violation := Violation{Sentence: AnswersAgree}
 	for _, o := range group {
-		w := r.worlds[0].forkFor(o.Call)
+		w := r.worlds[0].forkAt(place(o.Info), o.Call)
 		w.correct(o)
-		w.at(place(o.Info))
 		answer := w.state.Do(asked(o))
 		if why := differs(o, answer); why != nil {
 			text += fmt.Sprintf("\n%s: %s", describe(o), why)

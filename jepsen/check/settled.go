@@ -46,6 +46,8 @@ func leaseTokenOf(o *history.Op) string {
 	switch call := o.Call.(type) {
 	case model.RenewProcessLease:
 		return call.Lease.LeaseToken
+	case model.ReleaseForRetry:
+		return call.Completion.LeaseToken
 	case model.CompleteProcessLease:
 		return call.Completion.LeaseToken
 	}

@@ -56,9 +56,16 @@ func (s *sim) advance() {
 // apply makes an operation take effect now.
 func (s *sim) apply(o *history.Op) {
 	call := o.Call
-	if claim, ok := call.(model.ClaimProcessLease); ok {
+	switch claim := call.(type) {
+	case model.ClaimProcessLease:
 		s.tokens++
 		claim.Token = fmt.Sprint("token-", s.tokens)
+		call = claim
+	case model.ClaimNext:
+		for range claim.Limit {
+			s.tokens++
+			claim.Tokens = append(claim.Tokens, fmt.Sprint("token-", s.tokens))
+		}
 		call = claim
 	}
 	o.Answer = s.state.Do(call)
@@ -92,6 +99,9 @@ func (s *sim) do(call model.Op) *history.Op {
 	o.Outcome = history.OK
 	if o.Answer.Code != 0 {
 		o.Outcome = history.Refused
+	}
+	for i := range o.Answer.Claims {
+		s.leases = append(s.leases, o.Answer.Claims[i].Lease)
 	}
 	if l := grants(o); l != nil {
 		s.leases = append(s.leases, *l)

@@ -31,6 +31,9 @@ const (
 	TokensAreUnique  Sentence = "no two grants of a lease have the same fencing token"
 	TokensGrow       Sentence = "a claim gets a greater fencing token than every grant that was acked before it was called, or has a smaller revision"
 	OneHolder        Sentence = "at most one owner holds the lease of a process at any lease time: none is granted before the one before has ended"
+	NoEarlyRetry     Sentence = "claim-next hands out no process before the delay of its release is over"
+	OnlyWhatRuns     Sentence = "claim-next hands out no process whose completion was acked"
+	AttemptsCount    Sentence = "each time that claim-next hands out a process has a greater number than the one before"
 	NoEarlyEnd       Sentence = "no lease ends before its ttl has passed in lease time, and lease time passes no faster than real time"
 	LeasesOutlive    Sentence = "while no majority can write, no lease time passes, but for two seconds where the leader stays: an interruption ends no lease that has more left"
 	LeaseTimePasses  Sentence = "while nothing is wrong, lease time keeps up with real time to within a second, so an interruption lengthens leases by no more than its length and that"
@@ -115,26 +118,29 @@ const maxViolations = 20
 // Judge runs all checkers over a history.
 func Judge(h *history.History, options Options) Verdicts {
 	v := newView(h, options)
+	each := newView(&history.History{Ops: single(h.Ops), Faults: h.Faults, Notes: h.Notes, State: h.State}, options)
 	var verdicts Verdicts
 	for _, c := range []struct {
 		name  string
+		view  *view
 		check func(*view) ([]Violation, string, string)
 	}{
-		{"model", checkModel},
-		{"order", checkOrder},
-		{"logs", checkLogs},
-		{"handles", checkHandles},
-		{"ends", checkEnds},
-		{"lives", checkLives},
-		{"tokens", checkTokens},
-		{"holders", checkHolders},
-		{"lease time", checkLeaseTime},
-		{"porcupine register", checkRegisters},
-		{"porcupine lease", checkLeases},
-		{"recovery", checkRecovery},
+		{"model", v, checkModel},
+		{"order", v, checkOrder},
+		{"logs", v, checkLogs},
+		{"handles", v, checkHandles},
+		{"ends", v, checkEnds},
+		{"lives", each, checkLives},
+		{"tokens", each, checkTokens},
+		{"holders", each, checkHolders},
+		{"queue", v, checkQueue},
+		{"lease time", each, checkLeaseTime},
+		{"porcupine register", each, checkRegisters},
+		{"porcupine lease", each, checkLeases},
+		{"recovery", v, checkRecovery},
 	} {
 		began := time.Now()
-		violations, checked, undecided := c.check(v)
+		violations, checked, undecided := c.check(c.view)
 		if len(violations) > maxViolations {
 			violations = violations[:maxViolations]
 		}

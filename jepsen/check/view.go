@@ -58,7 +58,7 @@ func isRead(call model.Op) bool {
 	switch call.(type) {
 	case model.GetProcess, model.ListProcesses, model.ListNonTerminal, model.EventsAfter, model.RecentEvents,
 		model.CountEventsThrough, model.WakeEventsAfter, model.GetProcessLease, model.ListHandleGrants,
-		model.HasHandleGrant, model.HandleGrantsForProcess:
+		model.HasHandleGrant, model.HandleGrantsForProcess, model.CheckFence:
 		return true
 	}
 	return false
@@ -73,6 +73,8 @@ func processOf(call model.Op) (id string, ok bool) {
 	case model.RenewProcessLease:
 		return op.Lease.ProcessID, true
 	case model.CompleteProcessLease:
+		return op.Completion.ProcessID, true
+	case model.ReleaseForRetry:
 		return op.Completion.ProcessID, true
 	case model.TransferHandleGrants:
 		if len(op.ProcessIDs) == 1 {

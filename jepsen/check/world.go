@@ -33,6 +33,9 @@ type vague struct {
 	// leaseVague.
 	leaseVague   bool
 	endLo, endHi uint64
+	// delayLo and delayHi bound the end of the delay, as long as delayVague.
+	delayVague       bool
+	delayLo, delayHi uint64
 	// fencingVague tells that the lease was granted among other unknown grants.
 	fencingVague bool
 }
@@ -58,19 +61,30 @@ func (w *world) fork(ids ...string) *world {
 	return &world{used: w.used, vague: w.vague, state: w.state.Fork(ids...)}
 }
 
-// forkFor is a copy in which a call may be made.
-func (w *world) forkFor(call model.Op) *world { return w.fork(touches(w.state, call)...) }
+// forkAt is a copy in which a call may be made when the clocks stand there.
+func (w *world) forkAt(at when, call model.Op) *world {
+	state := *w.state
+	moved := &world{used: w.used, vague: w.vague, state: &state}
+	moved.at(at)
+	return moved.fork(touches(moved.state, call)...)
+}
 
 // touches are the processes whose rows a call may change.
 func touches(s *model.State, call model.Op) (ids []string) {
 	if id, one := processOf(call); one {
 		return []string{id}
 	}
-	if deletes, ok := call.(model.DeleteSessionProcessState); ok {
+	switch op := call.(type) {
+	case model.DeleteSessionProcessState:
 		for id, p := range s.Processes {
-			if target := p.Registration.WakeTarget; target != nil && target.SessionID == deletes.SessionID {
+			if target := p.Registration.WakeTarget; target != nil && target.SessionID == op.SessionID {
 				ids = append(ids, id)
 			}
+		}
+	case model.ClaimNext:
+		ready := s.Ready(op.Kinds)
+		for _, p := range ready[:min(op.Limit, len(ready))] {
+			ids = append(ids, p.Registration.ID)
 		}
 	}
 	return ids // transfers change grants alone, and a prune removes rows whole
@@ -83,7 +97,7 @@ func (w *world) setVague(id string, v vague) {
 		w.vague = make(map[string]vague)
 	}
 	w.vague[id] = v
-	if v.changed == (span{}) && v.created == (span{}) && !v.leaseVague && !v.fencingVague {
+	if v.changed == (span{}) && v.created == (span{}) && !v.leaseVague && !v.delayVague && !v.fencingVague {
 		delete(w.vague, id)
 	}
 }
@@ -102,6 +116,9 @@ func (w *world) correct(o *history.Op) {
 	}
 	for i := range o.Answer.Entries {
 		w.correctRecord(&o.Answer.Entries[i].Record)
+	}
+	for i := range o.Answer.Claims {
+		w.correctRecord(&o.Answer.Claims[i].Record)
 	}
 	if l := o.Answer.Lease; l != nil {
 		w.correctLease(l, o.Info)
@@ -124,6 +141,14 @@ func (w *world) forgetPruned(call model.Op) {
 		if w.state.Processes[id] == nil {
 			w.setVague(id, vague{})
 		}
+	}
+}
+
+// leaseKnown leaves nothing vague of the lease of a process.
+func (w *world) leaseKnown(id string) {
+	if v, ok := w.vague[id]; ok {
+		v.leaseVague, v.delayVague, v.fencingVague = false, false, false
+		w.setVague(id, v)
 	}
 }
 

@@ -53,6 +53,7 @@ var calls = table(
 	model.ClaimProcessLease{}, model.ReclaimProcessLease{}, model.RenewProcessLease{}, model.GetProcessLease{}, model.CompleteProcessLease{},
 	model.GrantHandle{}, model.RevokeHandle{}, model.TransferHandleGrants{}, model.ListHandleGrants{}, model.HasHandleGrant{},
 	model.HandleGrantsForProcess{}, model.DeleteSessionProcessState{}, model.PruneTerminalProcesses{},
+	model.CheckFence{}, model.ClaimNext{}, model.ReleaseForRetry{},
 )
 
 func table(ops ...model.Op) map[string]reflect.Type {

@@ -13,15 +13,22 @@ import (
 // callTimeout bounds one call: what hangs for longer is of unknown outcome.
 const callTimeout = 7 * time.Second
 
+// Registry is what workloads call.
+type Registry interface {
+	registry.Registry
+	registry.Queue
+	registry.Fences
+}
+
 // Client makes calls and records them. One call is made at a time.
 type Client struct {
 	name     string
-	registry registry.Registry
+	registry Registry
 	recorder *history.Recorder
 }
 
 // NewClient returns a client of this name, whose calls go to a registry.
-func NewClient(name string, r registry.Registry, recorder *history.Recorder) *Client {
+func NewClient(name string, r Registry, recorder *history.Recorder) *Client {
 	return &Client{name: name, registry: r, recorder: recorder}
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // perform makes the call that an op of the model stands for.
-func perform(ctx context.Context, r registry.Registry, call model.Op) (a model.Answer, err error) {
+func perform(ctx context.Context, r Registry, call model.Op) (a model.Answer, err error) {
 	switch op := call.(type) {
 	case model.RegisterProcess:
 		return record(r.RegisterProcess(ctx, op.Registration))
@@ -45,7 +45,7 @@ func perform(ctx context.Context, r registry.Registry, call model.Op) (a model.A
 }
 
 // performOnPart is perform for events, leases and handles.
-func performOnPart(ctx context.Context, r registry.Registry, call model.Op) (a model.Answer, err error) {
+func performOnPart(ctx context.Context, r Registry, call model.Op) (a model.Answer, err error) {
 	switch op := call.(type) {
 	case model.AppendEvent:
 		result, err := r.AppendEvent(ctx, op.ProcessID, op.Request, op.Fence)
@@ -77,6 +77,13 @@ func performOnPart(ctx context.Context, r registry.Registry, call model.Op) (a m
 		a.Lease, err = r.GetProcessLease(ctx, op.ProcessID)
 	case model.CompleteProcessLease:
 		return a, r.CompleteProcessLease(ctx, op.Completion)
+	case model.CheckFence:
+		status, err := r.CheckFence(ctx, op.ProcessID, op.FencingToken)
+		return model.Answer{Fence: &status}, err
+	case model.ClaimNext:
+		a.Claims, err = r.ClaimNext(ctx, registry.ClaimNextRequest{Owner: op.Owner, TTLMs: op.TTLMs, Limit: op.Limit, Kinds: op.Kinds, WaitMs: waitMs(ctx)})
+	case model.ReleaseForRetry:
+		return a, r.ReleaseForRetry(ctx, op.Completion, op.RetryAfterMs)
 	case model.GrantHandle:
 		grant, err := r.GrantHandle(ctx, op.Scope, op.ProcessID, op.Descriptor)
 		return model.Answer{Grants: []registry.ProcessHandleGrant{grant}}, err

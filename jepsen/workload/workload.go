@@ -28,10 +28,11 @@ func All() []Workload {
 		{Name: "lease", Help: "owners that claim, renew, release, walk away and come back too late, with short and long ttl", turn: (*actor).leaseTurn},
 		{Name: "log", Help: "owners that append under a fence that they may have lost, and complete once", turn: (*actor).logTurn},
 		{Name: "once", Help: "writes in sessions whose answers are lost: unkeyed appends, moving handles, claims", turn: (*actor).onceTurn, LosesAnswers: true},
+		{Name: "queue", Help: "work that is added all the time, handed out, done, given back, delayed or left until the lease ends", turn: (*actor).queueTurn},
 		{Name: "grants", Help: "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", turn: (*actor).grantTurn},
 		{Name: "waits", Help: "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", turn: (*actor).waitTurn},
 		{Name: "prune", Help: "processes that are pruned and registered anew while others append to them and lease them", turn: (*actor).lifeTurn},
-		{Name: "mixed", Help: "all of the above but prune, and lists", turn: (*actor).mixedTurn},
+		{Name: "mixed", Help: "all of the above but prune and queue, and lists", turn: (*actor).mixedTurn},
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 
 	"github.com/holdfast-registry/holdfast/jepsen/check"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
-	"github.com/holdfast-registry/holdfast/registry"
 	"github.com/holdfast-registry/holdfast/registry/memory"
 )
 
@@ -56,7 +55,7 @@ func TestWorkloadsAreJudgedRightOverASoundRegistry(t *testing.T) {
 }
 
 // work lets clients work for a second, under names and a seed of their own.
-func work(ctx context.Context, w Workload, r registry.Registry, recorder *history.Recorder, seed uint64) {
+func work(ctx context.Context, w Workload, r Registry, recorder *history.Recorder, seed uint64) {
 	var clients, readers []*Client
 	for i := range 4 {
 		clients = append(clients, NewClient(fmt.Sprintf("c%d.%d", seed, i), r, recorder))
@@ -90,6 +89,7 @@ func missing(name string, recorder *history.Recorder) (names []string) {
 		"lease":    {"ClaimProcessLease", "ClaimProcessLease Busy", "RenewProcessLease", "RenewProcessLease LeaseExpired", "AppendEvent", "CompleteProcessLease"},
 		"log":      {"AppendEvent", "RecordFirstStarted", "ClaimProcessLease Busy", "EventsAfter"},
 		"once":     {"AppendEvent", "TransferHandleGrants", "ClaimProcessLease"},
+		"queue":    {"ClaimNext", "ReleaseForRetry", "CompleteProcess", "CompleteProcessLease", "RenewProcessLease LeaseExpired"},
 		"grants":   {"GrantHandle", "RevokeHandle", "TransferHandleGrants", "TransferHandleGrants NotGranted", "DeleteSessionProcessState", "ListHandleGrants", "HasHandleGrant", "HandleGrantsForProcess"},
 		"waits":    {"SetProcessWait", "SetProcessWait Fenced", "ClearProcessWait", "RequestProcessAbandon", "RecordFirstStarted", "SetExternalRef", "SetExternalRef AlreadyExists", "ListProcesses"},
 		"prune":    {"PruneTerminalProcesses", "AppendEvent NotFound", "AppendEvent", "RenewProcessLease LeaseExpired", "HandleGrantsForProcess"},

@@ -1,0 +1,172 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/holdfast-registry/holdfast/internal/model"
+	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
+)
+
+// simulateQueue makes a history in which work is handed out.
+func simulateQueue(seed uint64, calls, lost int) *history.History {
+	s := newSim(seed, lost)
+	s.processes = 8
+	for range calls {
+		lease := s.lease()
+		completion := registry.ProcessLeaseCompletion{ProcessID: lease.ProcessID, LeaseToken: lease.LeaseToken}
+		s.counts++
+		switch s.random.IntN(10) {
+		case 0, 1:
+			s.do(model.RegisterProcess{Registration: registration(s.process(), "0")})
+		case 2, 3, 4:
+			s.do(model.ClaimNext{Owner: owner(fmt.Sprint("w", s.counts)), TTLMs: 20 + s.random.Uint64N(300), Limit: 1 + s.random.IntN(2)})
+		case 5:
+			s.do(model.ReleaseForRetry{Completion: completion, RetryAfterMs: 20 + s.random.Uint64N(200)})
+		case 6:
+			s.do(model.CompleteProcessLease{Completion: completion})
+		case 7:
+			s.do(s.appendTo(lease.ProcessID, lease.Fence()))
+		case 8:
+			s.do(model.GetProcessLease{ProcessID: s.process()})
+		case 9:
+			if s.random.IntN(6) == 0 {
+				output := registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON("1")}
+				s.do(model.CompleteProcess{ProcessID: lease.ProcessID, Output: output, Fence: lease.Fence()})
+			} else {
+				s.do(model.RenewProcessLease{Lease: lease, TTLMs: 50 + s.random.Uint64N(300)})
+			}
+		}
+	}
+	return s.history()
+}
+
+func TestHistoriesOfAQueueAreFoundRight(t *testing.T) {
+	for _, lost := range []int{0, 4} {
+		t.Run(fmt.Sprintf("with %d percent of the answers lost", lost), func(t *testing.T) {
+			for seed := range uint64(40) {
+				expectNothing(t, Judge(simulateQueue(seed, 150, lost), whole))
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+		})
+	}
+}
+
+// TestWhatIsHandedOutWronglyIsFound breaks a history of a queue in one place.
+func TestWhatIsHandedOutWronglyIsFound(t *testing.T) {
+	// again is a process that was handed out after something had been done to it.
+	again := func(h *history.History, id string, after uint64) (*history.Op, int) {
+		for _, o := range h.Ops {
+			if _, hands := o.Call.(model.ClaimNext); !hands || o.Outcome != history.OK || o.Info.Revision <= after {
+				continue
+			}
+			if i := slices.IndexFunc(o.Answer.Claims, func(c registry.ClaimedProcess) bool { return c.Lease.ProcessID == id }); i >= 0 {
+				return o, i
+			}
+		}
+		return nil, 0
+	}
+	for _, test := range []struct {
+		name  string
+		spoil func(h *history.History) bool
+		want  Sentence
+	}{
+		{"before its delay is over", func(h *history.History) bool {
+			o := find(h, func(o *history.Op, call model.ReleaseForRetry) bool {
+				next, _ := again(h, call.Completion.ProcessID, o.Info.Revision)
+				return o.Outcome == history.OK && next != nil
+			})
+			if o == nil {
+				return false
+			}
+			call := o.Call.(model.ReleaseForRetry)
+			call.RetryAfterMs = 1_000_000
+			o.Call = call
+			return true
+		}, NoEarlyRetry},
+		{"after it was completed", func(h *history.History) bool {
+			for _, o := range h.Ops {
+				if o.Outcome != history.OK || len(o.Answer.Claims) == 0 {
+					continue
+				}
+				id := o.Answer.Claims[0].Lease.ProcessID
+				first := find(h, func(f *history.Op, call model.AppendEvent) bool {
+					return f.Outcome == history.OK && call.ProcessID == id && f.Info.Revision < o.Info.Revision
+				})
+				if first != nil {
+					output := registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON("1")}
+					first.Call = model.CompleteProcess{ProcessID: id, Output: output}
+					first.Answer = model.Answer{Record: &registry.ProcessRecord{ID: id}}
+					return true
+				}
+			}
+			return false
+		}, OnlyWhatRuns},
+		{"twice with one number", func(h *history.History) bool {
+			o := find(h, func(o *history.Op, _ model.ClaimNext) bool {
+				return len(o.Answer.Claims) > 0 && o.Answer.Claims[0].Attempt > 1
+			})
+			if o == nil {
+				return false
+			}
+			o.Answer.Claims = slices.Clone(o.Answer.Claims)
+			o.Answer.Claims[0].Attempt = 1
+			return true
+		}, AttemptsCount},
+		{"while another owner holds it", func(h *history.History) bool {
+			for _, o := range h.Ops {
+				for i := range o.Answer.Claims {
+					next, at := again(h, o.Answer.Claims[i].Lease.ProcessID, o.Info.Revision)
+					if next == nil {
+						continue
+					}
+					claims := slices.Clone(o.Answer.Claims)
+					claims[i].Lease.ExpiresAtMs += 1_000_000
+					o.Answer.Claims = claims
+					released := slices.ContainsFunc(single(h.Ops), func(r *history.Op) bool {
+						call, is := r.Call.(model.CompleteProcessLease)
+						return is && call.Completion.LeaseToken == claims[i].Lease.LeaseToken
+					})
+					renewed := slices.ContainsFunc(h.Ops, func(r *history.Op) bool {
+						return r.Answer.Lease != nil && r.Answer.Lease.LeaseToken == claims[i].Lease.LeaseToken
+					})
+					if !released && !renewed && at >= 0 {
+						return true
+					}
+				}
+			}
+			return false
+		}, OneHolder},
+		{"under a fencing token of before", func(h *history.History) bool {
+			o := find(h, func(o *history.Op, _ model.ClaimNext) bool { return len(o.Answer.Claims) > 0 })
+			o.Answer.Claims = slices.Clone(o.Answer.Claims)
+			o.Answer.Claims[0].Lease.FencingToken = 1
+			return true
+		}, TokensAreUnique},
+		{"to nobody although it is ready", func(h *history.History) bool {
+			o := find(h, func(o *history.Op, _ model.ClaimNext) bool { return len(o.Answer.Claims) > 0 })
+			o.Answer.Claims = nil
+			return true
+		}, AnswersAgree},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for seed := range uint64(50) {
+				h := simulateQueue(seed, 200, 0)
+				if !test.spoil(h) {
+					continue
+				}
+				for _, v := range Judge(h, whole).Violations() {
+					if v.Sentence == test.want {
+						return
+					}
+				}
+				t.Fatalf("seed %d: not found", seed)
+			}
+			t.Fatal("no history has a place for this")
+		})
+	}
+}
