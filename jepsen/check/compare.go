@@ -37,22 +37,32 @@ func (u *unlike) String() string {
 	return fmt.Sprintf("%s %s\nthe model %s", u.what, jsonText(u.got), jsonText(u.want))
 }
 
-// differs is difference for an answer that may be that of a repeat.
+// differs is difference for an answer that may be that of a repeat: where that
+// stands is where the write was done the first and only time, but records were
+// read again and may be newer. Spec A9.
 func differs(o *history.Op, want model.Answer) *unlike {
 	got := o.Answer
 	if readAgain(o) && want.Record != nil {
-		record := *got.Record
+		if !sameLife(got.Record, want.Record) {
+			return &unlike{"answered again with the record", got.Record, want.Record}
+		}
 		got.Record = want.Record
-		if record.ID != want.Record.ID || record.Life != want.Record.Life || record.RegistrationHash != want.Record.RegistrationHash {
-			return &unlike{"answered again with the record", record, want.Record}
+	}
+	for i := range got.Claims[:min(len(got.Claims), len(want.Claims))] {
+		if record := got.Claims[i].Record; record.Revision > o.Info.Revision && sameLife(&record, &want.Claims[i].Record) {
+			got.Claims = slices.Clone(got.Claims)
+			got.Claims[i].Record = want.Claims[i].Record
 		}
 	}
 	return difference(got, want)
 }
 
-// readAgain tells whether a write was answered as a repeat: where it stands is
-// that of its first and only time, but the record was read again and may be
-// newer. Spec A9.
+func sameLife(a, b *registry.ProcessRecord) bool {
+	return a.ID == b.ID && a.Life == b.Life && a.RegistrationHash == b.RegistrationHash
+}
+
+// readAgain tells whether a write was answered as a repeat, with a record that is
+// newer than the write.
 func readAgain(o *history.Op) bool {
 	r := o.Answer.Record
 	return r != nil && !isRead(o.Call) && r.Revision > o.Info.Revision

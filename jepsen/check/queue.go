@@ -2,145 +2,124 @@ package check
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/registry"
 )
 
-// single is a history in which each process has its own operations: a claim-next
-// is a claim of each process that it got, a release for a retry is a release. A
-// claim-next of unknown outcome may have got any process of its kinds.
-func single(ops []*history.Op) []*history.Op {
-	var kinds map[string]string
-	var all []*history.Op
-	for _, o := range ops {
-		switch call := o.Call.(type) {
-		case model.ClaimNext:
-			if o.Outcome == history.Unknown && kinds == nil {
-				kinds = kindsOf(ops)
-			}
-			all = append(all, singleClaims(o, call, kinds)...)
-		case model.ReleaseForRetry:
-			one := *o
-			one.Call = model.CompleteProcessLease{Completion: call.Completion}
-			all = append(all, &one)
-		default:
-			all = append(all, o)
-		}
-	}
-	return all
+// queue is what is known of each process that is handed out, without the model.
+type queue struct {
+	view *view
+	// leases are the latest ones; delays are those that are known to be on.
+	leases map[string]holder
+	delays map[string]delay
+	// handed is how a process was handed out last, ended who completed it.
+	handed map[string]handedOut
+	ended  map[string]*history.Op
+	// releases counts the calls that may have released a lease, by its token;
+	// others are the processes that somebody may have leased unseen, by their name.
+	releases map[string]int
+	others   map[string]bool
+	count    int
+	found    []Violation
 }
 
-// kindsOf are the kinds of the processes that somebody registered.
-func kindsOf(ops []*history.Op) map[string]string {
-	kinds := make(map[string]string)
-	for _, o := range ops {
-		if call, ok := o.Call.(model.RegisterProcess); ok && o.Outcome != history.Refused {
-			kinds[call.Registration.ID] = call.Registration.Identity.Kind
-		}
-	}
-	return kinds
-}
-
-func singleClaims(o *history.Op, call model.ClaimNext, kinds map[string]string) (claims []*history.Op) {
-	add := func(id string, answer model.Answer) {
-		one := *o
-		one.Call = model.ClaimProcessLease{ProcessID: id, Owner: call.Owner, TTLMs: call.TTLMs}
-		one.Answer = answer
-		claims = append(claims, &one)
-	}
-	if o.Outcome == history.Unknown {
-		for id, kind := range kinds {
-			if len(call.Kinds) == 0 || slices.Contains(call.Kinds, kind) {
-				add(id, o.Answer)
-			}
-		}
-	}
-	for i := range o.Answer.Claims {
-		add(o.Answer.Claims[i].Lease.ProcessID, model.Answer{Lease: &o.Answer.Claims[i].Lease})
-	}
-	return claims
-}
-
-// retry is a delay of a process.
-type retry struct {
-	op *history.Op
-	// untilMs is the lease time before which it is not to be handed out.
+// delay is what keeps a process from being handed out until a lease time.
+type delay struct {
+	by      *history.Op
 	untilMs uint64
 }
 
-// mayHaveEnded tells whether a lease may have been over before a release: by
-// another release of it, or by what is of unknown outcome.
-func mayHaveEnded(v *view, release model.ReleaseForRetry, o *history.Op) bool {
-	token := release.Completion.LeaseToken
-	return slices.ContainsFunc(v.Ops, func(other *history.Op) bool {
-		if other == o || other.Outcome == history.Refused || other.InvokeNs > o.ReturnNs {
-			return false
-		}
-		switch call := other.Call.(type) {
-		case model.ClaimNext:
-			return other.Outcome == history.Unknown
-		case model.ClaimProcessLease:
-			return other.Outcome == history.Unknown && call.ProcessID == release.Completion.ProcessID
-		case model.ReleaseForRetry:
-			return call.Completion.LeaseToken == token
-		case model.CompleteProcessLease:
-			return call.Completion.LeaseToken == token
-		}
-		return false
-	})
+// handedOut is one time that claim-next handed a process out.
+type handedOut struct {
+	by      *history.Op
+	attempt uint64
 }
 
-// checkQueue judges what claim-next handed out, without the model: no process
-// before its delay was over, none that had ended, each time with the next number
-// of its attempts.
+// checkQueue judges what claim-next handed out: no process before its delay was
+// over, none that had ended, each time with the next number of its attempts. That
+// it is what has waited longest the model judges, and that nobody else holds it
+// the checker of holders.
 func checkQueue(v *view) (violations []Violation, checked, _ string) {
-	delayed := make(map[string]retry)
-	holder := make(map[string]string)
-	attempts := make(map[string]*history.Op)
-	count := make(map[string]uint64)
-	ended := make(map[string]*history.Op)
-	handed := 0
+	q := &queue{
+		view: v, leases: make(map[string]holder), delays: make(map[string]delay), handed: make(map[string]handedOut),
+		ended: make(map[string]*history.Op), releases: make(map[string]int), others: make(map[string]bool),
+	}
+	for _, o := range v.Ops {
+		q.expect(o)
+	}
 	for _, o := range v.judged {
-		if o.Outcome != history.OK {
-			continue
-		}
-		switch call := o.Call.(type) {
-		case model.ReleaseForRetry:
-			if id := call.Completion.ProcessID; holder[id] == call.Completion.LeaseToken && !mayHaveEnded(v, call, o) {
-				delayed[id] = retry{o, o.Info.LeaseTimeMs + call.RetryAfterMs}
-				holder[id] = ""
-			}
-			continue
-		case model.CompleteProcessLease:
-			if id := call.Completion.ProcessID; holder[id] == call.Completion.LeaseToken {
-				holder[id] = ""
-			}
-		case model.CompleteProcess:
-			ended[o.Answer.Record.ID] = o
-		}
-		if l := grants(o); l != nil {
-			holder[l.ProcessID] = l.LeaseToken
-		}
-		for i := range o.Answer.Claims {
-			c := &o.Answer.Claims[i]
-			id := c.Lease.ProcessID
-			handed++
-			if d, late := delayed[id]; late && d.op.Info.Revision < o.Info.Revision && o.Info.LeaseTimeMs < d.untilMs {
-				violations = append(violations, violated(NoEarlyRetry, "%s was handed %s at lease time %d, which %s had delayed until %d",
-					describe(o), id, o.Info.LeaseTimeMs, describe(d.op), d.untilMs).about(d.op, o))
-			}
-			if by := ended[id]; by != nil && by.Info.Revision < o.Info.Revision && !v.mayBePruned(id) {
-				violations = append(violations, violated(OnlyWhatRuns, "%s was handed %s, which %s had completed", describe(o), id, describe(by)).about(by, o))
-			}
-			if by := attempts[id]; by != nil && c.Attempt <= count[id] && !v.mayBePruned(id) {
-				violations = append(violations, violated(AttemptsCount, "%s was handed %s for the %d. time, %s for the %d. before it",
-					describe(o), id, c.Attempt, describe(by), count[id]).about(by, o))
-			}
-			attempts[id], count[id], holder[id] = o, c.Attempt, c.Lease.LeaseToken
-			delete(delayed, id)
+		if o.Outcome == history.OK {
+			q.step(o)
 		}
 	}
-	return violations, fmt.Sprintf("%d processes handed out", handed), ""
+	late, longest := workIsFound(v)
+	return append(q.found, late...), fmt.Sprintf("%d processes handed out, after the faults within %.1f s", q.count, ms(longest)/1e3), ""
+}
+
+// expect notes what makes it uncertain later whether a release did anything.
+func (q *queue) expect(o *history.Op) {
+	if o.Outcome == history.Refused {
+		return
+	}
+	switch call := o.Call.(type) {
+	case model.ReleaseForRetry:
+		q.releases[call.Completion.LeaseToken]++
+	case model.CompleteProcessLease:
+		q.releases[call.Completion.LeaseToken]++
+	case model.ClaimProcessLease, model.ReclaimProcessLease:
+		if id, _ := processOf(call); o.Outcome == history.Unknown {
+			q.others[id] = true
+		}
+	}
+}
+
+// step looks at an operation; they come in the order of revisions.
+func (q *queue) step(o *history.Op) {
+	switch call := o.Call.(type) {
+	case model.ReleaseForRetry:
+		q.release(o, call)
+	case model.CompleteProcess:
+		q.ended[o.Answer.Record.ID] = o
+	}
+	if l := grants(o); l != nil {
+		q.leases[l.ProcessID] = holder{l, o.Info.LeaseTimeMs + ttlOf(o.Call), o}
+		delete(q.delays, l.ProcessID) // its next release may say otherwise
+	}
+	for i := range o.Answer.Claims {
+		q.handOut(o, &o.Answer.Claims[i])
+	}
+}
+
+// release notes a delay, if the lease was certainly the process's: it had not run
+// out, and nobody else released it.
+func (q *queue) release(o *history.Op, call model.ReleaseForRetry) {
+	id := call.Completion.ProcessID
+	h, known := q.leases[id]
+	if known && h.lease.LeaseToken == call.Completion.LeaseToken && o.Info.LeaseTimeMs < h.endMs &&
+		q.releases[h.lease.LeaseToken] == 1 && !q.others[id] {
+		q.delays[id] = delay{o, o.Info.LeaseTimeMs + call.RetryAfterMs}
+	}
+}
+
+func (q *queue) handOut(o *history.Op, c *registry.ClaimedProcess) {
+	id := c.Lease.ProcessID
+	if d, on := q.delays[id]; on && d.by.Info.Revision < o.Info.Revision && o.Info.LeaseTimeMs < d.untilMs {
+		q.violated(NoEarlyRetry, d.by, o, fmt.Sprintf("at lease time %d, which %s had delayed until %d", o.Info.LeaseTimeMs, describe(d.by), d.untilMs), id)
+	}
+	if by := q.ended[id]; by != nil && by.Info.Revision < o.Info.Revision && !q.view.mayBePruned(id) {
+		q.violated(OnlyWhatRuns, by, o, fmt.Sprintf("which %s had completed", describe(by)), id)
+	}
+	if h := q.handed[id]; h.by != nil && c.Attempt <= h.attempt && !q.view.mayBePruned(id) {
+		q.violated(AttemptsCount, h.by, o, fmt.Sprintf("for time %d; by %s it was handed out for time %d before", c.Attempt, describe(h.by), h.attempt), id)
+	}
+	q.count++
+	q.handed[id] = handedOut{o, c.Attempt}
+	q.leases[id] = holder{&c.Lease, o.Info.LeaseTimeMs + o.Call.(model.ClaimNext).TTLMs, o}
+	delete(q.delays, id)
+}
+
+func (q *queue) violated(sentence Sentence, before, o *history.Op, text, id string) {
+	q.found = append(q.found, violated(sentence, "%s was handed %s %s", describe(o), id, text).about(before, o))
 }

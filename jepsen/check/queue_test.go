@@ -22,7 +22,7 @@ func simulateQueue(seed uint64, calls, lost int) *history.History {
 		case 0, 1:
 			s.do(model.RegisterProcess{Registration: registration(s.process(), "0")})
 		case 2, 3, 4:
-			s.do(model.ClaimNext{Owner: owner(fmt.Sprint("w", s.counts)), TTLMs: 20 + s.random.Uint64N(300), Limit: 1 + s.random.IntN(2)})
+			s.do(model.ClaimNext{Owner: owner(fmt.Sprint("w", s.counts)), TTLMs: 20 + s.random.Uint64N(300), Limit: 1 + s.random.IntN(2), Kinds: []string{"external"}})
 		case 5:
 			s.do(model.ReleaseForRetry{Completion: completion, RetryAfterMs: 20 + s.random.Uint64N(200)})
 		case 6:
@@ -44,7 +44,7 @@ func simulateQueue(seed uint64, calls, lost int) *history.History {
 }
 
 func TestHistoriesOfAQueueAreFoundRight(t *testing.T) {
-	for _, lost := range []int{0, 4} {
+	for _, lost := range []int{0, 4, 10} {
 		t.Run(fmt.Sprintf("with %d percent of the answers lost", lost), func(t *testing.T) {
 			for seed := range uint64(40) {
 				expectNothing(t, Judge(simulateQueue(seed, 150, lost), whole))
@@ -54,6 +54,36 @@ func TestHistoriesOfAQueueAreFoundRight(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestALostClaimNextMayHaveFoundADelayOnOrOver has a process delayed by a call
+// whose answer was lost, so that nobody knows exactly until when, and a claim-next
+// whose answer was lost too, which got the one behind it.
+func TestALostClaimNextMayHaveFoundADelayOnOrOver(t *testing.T) {
+	s := newSim(1, 0)
+	wait := func(milliseconds int64) {
+		s.effectNs += milliseconds * 1e6
+		s.state.Apply(model.Entry{Term: 1, CommitTerm: 1, StampMs: s.clock()})
+	}
+	lose := func(call model.Op) {
+		o := s.do(call)
+		o.Outcome, o.Answer, o.Info = history.Unknown, model.Answer{}, registry.AnswerInfo{}
+	}
+	s.do(model.RegisterProcess{Registration: registration("p0", "a")})
+	s.do(model.RegisterProcess{Registration: registration("p1", "a")})
+	first := s.do(model.ClaimNext{Owner: owner("first"), TTLMs: 10_000, Limit: 1}).Answer.Claims[0].Lease
+	wait(500)
+	lose(model.ReleaseForRetry{Completion: registry.ProcessLeaseCompletion{ProcessID: "p0", LeaseToken: first.LeaseToken}, RetryAfterMs: 1000})
+	wait(500)
+	s.do(model.RegisterProcess{Registration: registration("p2", "a")})
+	wait(300)
+	lose(model.ClaimNext{Owner: owner("second"), TTLMs: 10_000, Limit: 1})
+	if got := s.state.Processes["p1"].Lease.Owner.OwnerID; got != "second" {
+		t.Fatalf("p1 is held by %q", got)
+	}
+	wait(500)
+	s.do(model.GetProcessLease{ProcessID: "p1"})
+	expectNothing(t, Judge(s.history(), whole))
 }
 
 // TestWhatIsHandedOutWronglyIsFound breaks a history of a queue in one place.
@@ -168,5 +198,77 @@ func TestWhatIsHandedOutWronglyIsFound(t *testing.T) {
 			}
 			t.Fatal("no history has a place for this")
 		})
+	}
+}
+
+// waited is a history in which a job is added, asked for, and left lying.
+func waited(askNs int64) *history.History {
+	registered := registration("p0", "a")
+	op := func(call model.Op, revision uint64, returnNs int64, answer model.Answer) *history.Op {
+		return &history.Op{Call: call, InvokeNs: returnNs - 1000, ReturnNs: returnNs, Outcome: history.OK, Answer: answer,
+			Info: registry.AnswerInfo{Revision: revision, Term: 1}}
+	}
+	h := &history.History{Ops: []*history.Op{
+		op(model.RegisterProcess{Registration: registered}, 1, 1e9, model.Answer{}),
+		op(model.ClaimNext{Owner: owner("w"), TTLMs: 100, Limit: 1, Kinds: []string{registered.Identity.Kind}}, 1, askNs, model.Answer{}),
+	}}
+	h.Ops[1].Index = 1
+	return h
+}
+
+func TestWorkThatLiesReadyForTooLongIsFound(t *testing.T) {
+	fault := func(phase history.Phase, atNs int64) history.Fault {
+		return history.Fault{Name: "kill", Number: 1, Phase: phase, AtNs: atNs}
+	}
+	for _, test := range []struct {
+		name  string
+		ops   []*history.Op
+		fault []history.Fault
+		found bool
+	}{
+		{name: "somebody asked for it long after it was added", found: true},
+		{name: "a fault ended long before", fault: []history.Fault{fault(history.Begin, 2e9), fault(history.Recovered, 3e9)}, found: true},
+		{name: "a fault has just ended", fault: []history.Fault{fault(history.Begin, 2e9), fault(history.Recovered, 5e9)}},
+		{name: "a fault has not ended", fault: []history.Fault{fault(history.Begin, 2e9)}},
+		{name: "it may have been done", ops: []*history.Op{
+			{Call: model.CompleteProcess{ProcessID: "p0"}, InvokeNs: 2e9, ReturnNs: 3e9, Outcome: history.Unknown}}},
+		{name: "an owner may hold it still", ops: []*history.Op{
+			{Call: model.ClaimNext{Owner: owner("v"), TTLMs: 9000, Limit: 1}, InvokeNs: 2e9, ReturnNs: 3e9, Outcome: history.Unknown}}},
+		{name: "it may be delayed", ops: []*history.Op{
+			{Call: model.ReleaseForRetry{Completion: registry.ProcessLeaseCompletion{ProcessID: "p0"}, RetryAfterMs: 9000}, InvokeNs: 2e9, ReturnNs: 3e9}}},
+		{name: "its delay was short", ops: []*history.Op{
+			{Call: model.ReleaseForRetry{Completion: registry.ProcessLeaseCompletion{ProcessID: "p0"}, RetryAfterMs: 100}, InvokeNs: 2e9, ReturnNs: 3e9}}, found: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := waited(15e9)
+			h.Ops, h.Faults = slices.Insert(h.Ops, 1, test.ops...), test.fault
+			violations, _, _ := checkQueue(newView(h, whole))
+			if found := len(violations) == 1 && violations[0].Sentence == WorkIsFound; found != test.found || len(violations) > 1 {
+				t.Errorf("found %v", violations)
+			}
+		})
+	}
+}
+
+// TestARepeatOfAClaimNextMayShowNewerRecords has an answer whose record is of
+// after somebody else had started the process.
+func TestARepeatOfAClaimNextMayShowNewerRecords(t *testing.T) {
+	for _, otherLife := range []bool{false, true} {
+		s := newSim(1, 0)
+		s.do(model.RegisterProcess{Registration: registration("p0", "a")})
+		first := s.do(model.ClaimNext{Owner: owner("w"), TTLMs: 100_000, Limit: 2})
+		s.do(model.RecordFirstStarted{ProcessID: "p0", Started: registry.ProcessStarted{Owner: owner("o"), StartedAtMs: 1}})
+		newer := *s.do(model.GetProcess{ProcessID: "p0"}).Answer.Record
+		if otherLife {
+			newer.Life++
+		}
+		first.Answer.Claims = slices.Clone(first.Answer.Claims)
+		first.Answer.Claims[0].Record = newer
+		h := s.history()
+		first.ReturnNs = h.Ops[len(h.Ops)-1].ReturnNs
+		first.Client = "other"
+		if violations := Judge(h, whole).Violations(); (len(violations) > 0) != otherLife {
+			t.Errorf("with another life %v: found %v", otherLife, violations)
+		}
 	}
 }

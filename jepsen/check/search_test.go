@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -144,5 +145,42 @@ func TestLostAnswersDoNotMultiplyWhatIsSearched(t *testing.T) {
 				t.Errorf("%s, not %s", got, want)
 			}
 		})
+	}
+}
+
+// TestARegisterIsJudgedWithoutRevisions spoils what only porcupine looks at.
+func TestARegisterIsJudgedWithoutRevisions(t *testing.T) {
+	for seed := range uint64(20) {
+		s := newSim(seed, 10)
+		for range 60 {
+			switch s.random.IntN(4) {
+			case 0:
+				s.do(model.RegisterProcess{Registration: registration("p0", fmt.Sprint(s.random.IntN(2)))})
+			case 1, 2:
+				s.do(model.GetProcess{ProcessID: "p0"})
+			case 3:
+				s.counts++
+				s.do(model.RecordFirstStarted{ProcessID: "p0", Started: registry.ProcessStarted{Owner: owner("o"), StartedAtMs: uint64(s.counts)}})
+			}
+		}
+		h := s.history()
+		v := newView(h, Options{})
+		if violations, _, undecided := checkRegisters(v); len(violations) > 0 || undecided != "" {
+			t.Fatalf("seed %d: %v %s", seed, violations, undecided)
+		}
+		// A read that goes back: what was registered is unknown again.
+		o := find(h, func(o *history.Op, _ model.GetProcess) bool { return o.Outcome == history.OK })
+		if o == nil {
+			continue
+		}
+		o.Outcome, o.Answer = history.Refused, model.Answer{Code: registry.CodeNotFound}
+		dir := t.TempDir()
+		violations, _, _ := checkRegisters(newView(h, Options{Dir: dir}))
+		if len(violations) != 1 || violations[0].Sentence != Linearizable {
+			t.Fatalf("seed %d: found %v", seed, violations)
+		}
+		if pictures, _ := filepath.Glob(filepath.Join(dir, "porcupine-*.html")); len(pictures) != 1 {
+			t.Errorf("seed %d: pictures %v", seed, pictures)
+		}
 	}
 }

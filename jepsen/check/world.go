@@ -118,7 +118,9 @@ func (w *world) correct(o *history.Op) {
 		w.correctRecord(&o.Answer.Entries[i].Record)
 	}
 	for i := range o.Answer.Claims {
-		w.correctRecord(&o.Answer.Claims[i].Record)
+		if r := &o.Answer.Claims[i].Record; r.Revision <= o.Info.Revision {
+			w.correctRecord(r)
+		}
 	}
 	if l := o.Answer.Lease; l != nil {
 		w.correctLease(l, o.Info)
