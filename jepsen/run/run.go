@@ -29,6 +29,9 @@ const (
 	// everything back.
 	verifyTimeout = 30 * time.Second
 	readTimeout   = 2 * time.Minute
+	// drainTimeout bounds the work that is done when the load is over. It is longer
+	// than work may lie ready.
+	drainTimeout = 15 * time.Second
 )
 
 // readersPerNode is how many clients only read, and know one node at first.
@@ -153,6 +156,7 @@ func (r *run) make(ctx context.Context) (*Config, error) {
 		fmt.Fprintln(r.Progress, "stopped early; what was done so far is judged")
 	}
 	if !r.stuck {
+		r.drain(context.WithoutCancel(ctx))
 		// An early end does not keep anybody from reading back.
 		if err := r.readBack(context.WithoutCancel(ctx)); err != nil {
 			return config, err
@@ -203,6 +207,13 @@ func (r *run) underLoad(ctx context.Context) error {
 	}
 	working.Wait()
 	return err
+}
+
+// drain does the work that is left.
+func (r *run) drain(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	workload.Drain(ctx, workload.NewClient("worker", r.admin, r.recorder))
 }
 
 // readBack reads everything that was written, and compares the replicas.

@@ -27,31 +27,37 @@ func waitMs(ctx context.Context) uint64 {
 	return ms
 }
 
-// queueTurn adds work, or works.
+// queueTurn adds work, or works. Work is given back more often than it is done,
+// and done faster than it is added all the same.
 func (a *actor) queueTurn(ctx context.Context) {
-	if a.random.IntN(5) < 2 {
+	if a.random.IntN(4) == 0 {
 		r := registration(fmt.Sprintf("job-%s-%d", a.client.name, a.next()), "", registry.FencingRequired)
 		r.Identity.Kind = jobKind
 		a.until(ctx, model.RegisterProcess{Registration: r})
 		return
 	}
-	name := a.client.name
-	claim := model.ClaimNext{
-		Owner: registry.LeaseOwnerIdentity{OwnerID: name, IncarnationID: fmt.Sprintf("%s-%d", name, a.next())},
-		TTLMs: 200 + a.random.Uint64N(1500), Limit: 1 + a.random.IntN(2), Kinds: []string{jobKind},
-	}
 	waiting := ctx
 	if a.random.IntN(2) == 0 {
 		waiting = context.WithValue(ctx, waitKey{}, uint64(longPollMs))
 	}
-	o := a.client.Do(waiting, claim)
-	if o.Outcome != history.OK {
-		return
+	ttlMs := 200 + a.random.Uint64N(1500)
+	for _, lease := range a.claimNext(waiting, ttlMs, 1+a.random.IntN(2)) {
+		a.workOn(ctx, &lease, ttlMs)
 	}
+}
+
+// claimNext asks for work under an incarnation of its own. What it got when the
+// answer was lost nobody works on before the lease has run out.
+func (a *actor) claimNext(ctx context.Context, ttlMs uint64, limit int) (leases []registry.ProcessLease) {
+	name := a.client.name
+	o := a.client.Do(ctx, model.ClaimNext{
+		Owner: registry.LeaseOwnerIdentity{OwnerID: name, IncarnationID: fmt.Sprintf("%s-%d", name, a.next())},
+		TTLMs: ttlMs, Limit: limit, Kinds: []string{jobKind},
+	})
 	for i := range o.Answer.Claims {
-		lease := o.Answer.Claims[i].Lease
-		a.workOn(ctx, &lease, claim.TTLMs)
+		leases = append(leases, o.Answer.Claims[i].Lease)
 	}
+	return leases
 }
 
 // workOn is what becomes of one process that was handed out.
@@ -73,4 +79,40 @@ func (a *actor) workOn(ctx context.Context, lease *registry.ProcessLease, ttlMs 
 	case 4:
 		// Die: the lease runs out.
 	}
+}
+
+// How much work is taken at once, and for how long, where what is left is done.
+const (
+	drainLimit = 20
+	drainTTLMs = 5000
+)
+
+// Drain does the work that is left when the others have gone, until all that was
+// added is done or the context ends: whatever is never handed out is then known to
+// have lain ready while somebody asked for it. No other operation may be under way.
+func Drain(ctx context.Context, c *Client) {
+	a := &actor{client: c}
+	for ctx.Err() == nil && workIsLeft(c.recorder.Ops()) {
+		for _, lease := range a.claimNext(context.WithValue(ctx, waitKey{}, uint64(longPollMs)), drainTTLMs, drainLimit) {
+			a.complete(ctx, &lease, `"done"`)
+		}
+	}
+}
+
+// workIsLeft tells whether work was added that nobody may have done.
+func workIsLeft(ops []*history.Op) bool {
+	left := make(map[string]bool)
+	for _, o := range ops {
+		switch call := o.Call.(type) {
+		case model.RegisterProcess:
+			if o.Outcome == history.OK && call.Registration.Identity.Kind == jobKind {
+				left[call.Registration.ID] = true
+			}
+		case model.CompleteProcess:
+			if o.Outcome != history.Refused {
+				delete(left, call.ProcessID)
+			}
+		}
+	}
+	return len(left) > 0
 }

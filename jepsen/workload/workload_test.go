@@ -35,6 +35,7 @@ func TestWorkloadsAreJudgedRightOverASoundRegistry(t *testing.T) {
 			if names := missing(w.Name, recorder); len(names) > 0 {
 				t.Errorf("nobody did %v", names)
 			}
+			Drain(t.Context(), NewClient("worker", r, recorder))
 			if err := ReadBack(t.Context(), NewClient("reader", r, recorder), recorder.Processes()); err != nil {
 				t.Fatal(err)
 			}
