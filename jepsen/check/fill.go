@@ -139,19 +139,23 @@ func (r *replay) upTo(group []*history.Op) when {
 // drawn adds what the implementation drew and when it wrote, as far as anybody
 // saw it.
 func (r *replay) drawn(c choice, o *history.Op) (all []choice) {
-	claim, claims := o.Call.(model.ClaimProcessLease)
-	if !claims {
+	var owner registry.LeaseOwnerIdentity
+	var with func(token string) model.Op
+	switch call := o.Call.(type) {
+	case model.ClaimProcessLease:
+		owner, with = call.Owner, func(token string) model.Op { call.Token = token; return call }
+	case model.ReclaimProcessLease:
+		owner, with = call.Owner, func(token string) model.Op { call.Token = token; return call }
+	default:
 		return []choice{r.dated(c, o)}
 	}
-	rows := r.evidence.leases[incarnation{claim.ProcessID, claim.Owner.OwnerID, claim.Owner.IncarnationID}]
+	rows := r.evidence.leases[incarnation{c.id, owner.OwnerID, owner.IncarnationID}]
 	for _, row := range rows {
-		claim.Token = row.LeaseToken
-		c.call, c.lease = claim, row
+		c.call, c.lease = with(row.LeaseToken), row
 		all = append(all, c)
 	}
 	if len(rows) == 0 {
-		claim.Token = fmt.Sprintf("%s %d", unknownToken, o.Index)
-		c.call = claim
+		c.call = with(fmt.Sprintf("%s %d", unknownToken, o.Index))
 		all = append(all, c)
 	}
 	return all
@@ -205,7 +209,7 @@ func (r *replay) blur(w *world, c choice, o *history.Op, answer model.Answer) {
 	}
 	v := w.vague[c.id]
 	switch call := o.Call.(type) {
-	case model.ClaimProcessLease, model.RenewProcessLease:
+	case model.ClaimProcessLease, model.ReclaimProcessLease, model.RenewProcessLease:
 		ttl := ttlOf(o.Call)
 		v.leaseVague = c.from.leaseTimeMs != c.to.leaseTimeMs
 		v.endLo, v.endHi = c.from.leaseTimeMs+ttl, c.to.leaseTimeMs+ttl

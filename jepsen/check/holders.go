@@ -45,6 +45,9 @@ func checkHolders(v *view) (violations []Violation, checked, _ string) {
 // oneHolder walks the operations of a process by revision. ops has the unknown
 // ones at its end.
 func oneHolder(v *view, ops []*history.Op) (violations []Violation, holders int) {
+	if slices.ContainsFunc(ops, takesOver) {
+		return nil, 0 // whether it could the model judges
+	}
 	var now *holder
 	for _, o := range ops {
 		if o.Outcome == history.Unknown {
@@ -80,6 +83,12 @@ func oneHolder(v *view, ops []*history.Op) (violations []Violation, holders int)
 	return violations, holders
 }
 
+// takesOver tells whether an operation may have taken a lease from a live holder.
+func takesOver(o *history.Op) bool {
+	reclaim, is := o.Call.(model.ReclaimProcessLease)
+	return is && reclaim.Verdict == registry.VerdictDead && o.Outcome != history.Refused
+}
+
 // earliestEnd is when a lease may have ended by what is known just before an
 // operation: operations of unknown outcome may have released it, or renewed it
 // for a shorter time.
@@ -105,8 +114,6 @@ func (h *holder) earliestEnd(ops []*history.Op, before *history.Op) uint64 {
 			if call.Owner.SameIncarnation(h.lease.Owner) {
 				end = min(end, h.op.Info.LeaseTimeMs+call.TTLMs)
 			}
-		case model.ReclaimProcessLease:
-			return 0
 		}
 	}
 	return end

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
@@ -26,20 +27,35 @@ func prunes(o *history.Op) bool {
 // may have ended them first, and the prunes.
 func prunable(ops []*history.Op) (ended map[string]*history.Op, pruned []*history.Op) {
 	ended = make(map[string]*history.Op)
+	var reachNs int64 // what was ended by a call of after that stays
 	for _, o := range ops {
 		if prunes(o) {
 			pruned = append(pruned, o)
+			reachNs = max(reachNs, reach(o, ops))
 		}
 	}
-	if len(pruned) == 0 {
-		return ended, nil
-	}
 	for _, o := range ops {
-		if id, _ := processOf(o.Call); ends(o) && ended[id] == nil {
+		if id, _ := processOf(o.Call); ends(o) && ended[id] == nil && o.InvokeNs < reachNs {
 			ended[id] = o
 		}
 	}
 	return ended, pruned
+}
+
+// reach is the time after which nobody calls what a prune may yet remove: it has
+// returned, or the clock has come to what it goes by.
+func reach(o *history.Op, ops []*history.Op) int64 {
+	at := int64(math.MaxInt64)
+	if o.Outcome == history.OK {
+		at = o.ReturnNs
+	}
+	cutoffMs := o.Call.(model.PruneTerminalProcesses).CutoffMs
+	for _, other := range ops {
+		if other.Judged() && other.Info.ClockMs >= cutoffMs {
+			at = min(at, other.ReturnNs)
+		}
+	}
+	return at
 }
 
 // mayBePruned tells whether a process may have been removed at all.

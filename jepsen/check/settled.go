@@ -28,12 +28,14 @@ func (w *world) settled(v *view, o *history.Op) bool {
 	switch call := o.Call.(type) {
 	case model.RecordFirstStarted:
 		return p.FirstStarted != nil
-	case model.CompleteProcess, model.ClaimProcessLease, model.SetProcessWait:
+	case model.CompleteProcess, model.ClaimProcessLease, model.ReclaimProcessLease, model.SetProcessWait:
 		return p.State != registry.StateRunning
 	case model.RequestProcessAbandon:
 		return p.State != registry.StateRunning || p.AbandonRequest != nil
 	case model.SetExternalRef:
 		return p.ExternalRef != nil
+	case model.AckWake:
+		return p.Acked[call.Sequence]
 	case model.AppendEvent:
 		return call.Request.Replay != nil && slices.ContainsFunc(p.Events, func(e model.Event) bool { return e.ReplayKey == call.Request.Replay.Key })
 	}

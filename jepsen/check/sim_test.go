@@ -61,6 +61,10 @@ func (s *sim) apply(o *history.Op) {
 		s.tokens++
 		claim.Token = fmt.Sprint("token-", s.tokens)
 		call = claim
+	case model.ReclaimProcessLease:
+		s.tokens++
+		claim.Token = fmt.Sprint("token-", s.tokens)
+		call = claim
 	case model.ClaimNext:
 		for range claim.Limit {
 			s.tokens++

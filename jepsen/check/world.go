@@ -125,6 +125,9 @@ func (w *world) correct(o *history.Op) {
 	if l := o.Answer.Lease; l != nil {
 		w.correctLease(l, o.Info)
 	}
+	if status := o.Answer.Fence; status != nil {
+		w.correctFence(o.Call.(model.CheckFence).ProcessID, status, o.Info)
+	}
 	if id, _ := processOf(o.Call); o.Answer.Code == registry.CodeFenced && o.Answer.Fields.FencingToken != nil {
 		if v := w.vague[id]; v.fencingVague {
 			w.row(id).Lease.Fencing = *o.Answer.Fields.FencingToken
@@ -195,6 +198,23 @@ func (w *world) correctLease(l *registry.ProcessLease, info registry.AnswerInfo)
 		v.leaseVague = false
 	}
 	w.setVague(l.ProcessID, v)
+}
+
+// correctFence takes what an answer about a fencing token shows of the lease.
+func (w *world) correctFence(id string, status *registry.FenceStatus, info registry.AnswerInfo) {
+	v, ok := w.vague[id]
+	if p := w.state.Processes[id]; !ok || p == nil || !p.Lease.Held {
+		return
+	}
+	if v.fencingVague {
+		w.row(id).Lease.Fencing = status.FencingToken
+		v.fencingVague = false
+	}
+	if end := info.LeaseTimeMs + status.LeaseTimeLeftMs; v.leaseVague && status.Live && end >= v.endLo && end <= v.endHi {
+		w.row(id).Lease.EndMs = end
+		v.leaseVague = false
+	}
+	w.setVague(id, v)
 }
 
 // split makes sure that a lease whose end is vague is either live or not at a

@@ -25,6 +25,8 @@ type Client struct {
 	name     string
 	registry Registry
 	recorder *history.Recorder
+	// clockMs is the clock of the cluster as the client saw it last.
+	clockMs uint64
 }
 
 // NewClient returns a client of this name, whose calls go to a registry.
@@ -51,6 +53,7 @@ func (c *Client) Do(ctx context.Context, call model.Op) *history.Op {
 			answer.Fields = e.Fields
 		}
 	}
+	c.clockMs = max(c.clockMs, info.ClockMs)
 	c.recorder.Return(o, outcome, answer, info, err)
 	return o
 }

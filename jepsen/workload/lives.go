@@ -62,10 +62,22 @@ func (a *actor) liveOn(ctx context.Context, id string) {
 	a.tryStale(ctx, lease)
 }
 
-// prune removes everything that has ended. Where nobody knows what came of it,
-// somebody looks at what should be gone.
+// prunedAgeMs is how long ago something has to have ended where prunes are kept to
+// the beginning. No call is tried again for as long.
+const prunedAgeMs = 5000
+
+// prune removes everything that has ended, or, where that is kept to the beginning,
+// what ended some time ago. Where nobody knows what came of it, somebody looks at
+// what should be gone.
 func (a *actor) prune(ctx context.Context, id string) {
-	a.change(ctx, model.PruneTerminalProcesses{CutoffMs: math.MaxInt64}, model.ListProcesses{Filter: registry.ProcessListFilter{Status: registry.StatusAny}})
+	cutoffMs := uint64(math.MaxInt64)
+	if until := a.places.prunesUntil; !until.IsZero() {
+		if a.client.clockMs < prunedAgeMs || time.Now().After(until) {
+			return
+		}
+		cutoffMs = a.client.clockMs - prunedAgeMs
+	}
+	a.change(ctx, model.PruneTerminalProcesses{CutoffMs: cutoffMs}, model.ListProcesses{Filter: registry.ProcessListFilter{Status: registry.StatusAny}})
 	a.client.Do(ctx, model.GetProcess{ProcessID: id})
 }
 

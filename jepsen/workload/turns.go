@@ -184,12 +184,3 @@ func (a *actor) endLogTurn(ctx context.Context, at place, lease *registry.Proces
 		}
 	}
 }
-
-// listTurn reads a list.
-func (a *actor) listTurn(ctx context.Context) {
-	if a.random.IntN(2) == 0 {
-		a.client.Do(ctx, model.ListNonTerminal{})
-		return
-	}
-	a.client.Do(ctx, model.ListProcesses{Filter: registry.ProcessListFilter{Status: registry.StatusFilter(registry.StateCompleted)}})
-}

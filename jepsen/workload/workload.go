@@ -19,6 +19,9 @@ type Workload struct {
 	// LosesAnswers says that every so many answers of nodes to clients are to be
 	// lost with their connection, and that each client has a session.
 	LosesAnswers bool
+	// prunesEarly keeps prunes to the first third of a run, and to what ended some
+	// time ago: what was pruned, fewer checkers judge.
+	prunesEarly bool
 }
 
 // All are the workloads.
@@ -32,7 +35,7 @@ func All() []Workload {
 		{Name: "grants", Help: "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", turn: (*actor).grantTurn},
 		{Name: "waits", Help: "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", turn: (*actor).waitTurn},
 		{Name: "prune", Help: "processes that are pruned and registered anew while others append to them and lease them", turn: (*actor).lifeTurn},
-		{Name: "mixed", Help: "all of the above but prune and queue, and lists", turn: (*actor).mixedTurn},
+		{Name: "mixed", Help: "all of the above, and what else there is to call", turn: (*actor).mixedTurn, prunesEarly: true},
 	}
 }
 
@@ -51,6 +54,9 @@ func ByName(name string) (Workload, error) {
 // Run lets the clients work until the context ends.
 func (w Workload) Run(ctx context.Context, clients []*Client, seed uint64) {
 	shared := &places{count: max(2, (len(clients)+1)/2)}
+	if deadline, bounded := ctx.Deadline(); bounded && w.prunesEarly {
+		shared.prunesUntil = time.Now().Add(time.Until(deadline) / 3)
+	}
 	var all sync.WaitGroup
 	for i, c := range clients {
 		a := &actor{client: c, places: shared, random: rand.New(rand.NewPCG(seed, uint64(i+1))), registered: make(map[string]bool)}
@@ -66,7 +72,10 @@ func (w Workload) Run(ctx context.Context, clients []*Client, seed uint64) {
 
 // mixedTurn takes a turn of any kind.
 func (a *actor) mixedTurn(ctx context.Context) {
-	turns := []func(context.Context){a.registerTurn, a.registerTurn, a.registerTurn, a.leaseTurn, a.logTurn, a.onceTurn, a.grantTurn, a.waitTurn, a.listTurn}
+	turns := []func(context.Context){
+		a.registerTurn, a.registerTurn, a.registerTurn, a.leaseTurn, a.logTurn, a.onceTurn, a.grantTurn, a.waitTurn, a.lifeTurn,
+		a.queueTurn, a.queueTurn, a.otherTurn,
+	}
 	turns[a.random.IntN(len(turns))](ctx)
 }
 
@@ -74,6 +83,8 @@ func (a *actor) mixedTurn(ctx context.Context) {
 // another, so that no process grows without end.
 type places struct {
 	count int
+	// prunesUntil is when prunes end, zero for never.
+	prunesUntil time.Time
 
 	mu   sync.Mutex
 	used map[place]*usage

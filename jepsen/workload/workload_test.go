@@ -94,7 +94,8 @@ func missing(name string, recorder *history.Recorder) (names []string) {
 		"grants":   {"GrantHandle", "RevokeHandle", "TransferHandleGrants", "TransferHandleGrants NotGranted", "DeleteSessionProcessState", "ListHandleGrants", "HasHandleGrant", "HandleGrantsForProcess"},
 		"waits":    {"SetProcessWait", "SetProcessWait Fenced", "ClearProcessWait", "RequestProcessAbandon", "RecordFirstStarted", "SetExternalRef", "SetExternalRef AlreadyExists", "ListProcesses"},
 		"prune":    {"PruneTerminalProcesses", "AppendEvent NotFound", "AppendEvent", "RenewProcessLease LeaseExpired", "HandleGrantsForProcess"},
-		"mixed":    {"RegisterProcess", "ClaimProcessLease", "AppendEvent", "GrantHandle", "SetProcessWait"},
+		"mixed": {"RegisterProcess", "ClaimProcessLease", "AppendEvent", "GrantHandle", "SetProcessWait", "ClaimNext", "ReleaseForRetry", "ReclaimProcessLease", "CheckFence", "AckWake",
+			"RecentEvents", "CountEventsThrough", "WakeEventsAfter", "ListNonTerminal"},
 	}
 	return slices.DeleteFunc(wanted[name], func(key string) bool { return seen[key] })
 }
