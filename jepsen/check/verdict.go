@@ -39,6 +39,16 @@ const (
 	LeasesOutlive    Sentence = "while no majority can write, no lease time passes, but for two seconds where the leader stays: an interruption ends no lease that has more left"
 	LeaseTimePasses  Sentence = "while nothing is wrong, lease time keeps up with real time to within a second, so an interruption lengthens leases by no more than its length and that"
 	ExpiredIsFree    Sentence = "while nothing is wrong, a lease that is not renewed can be claimed a second after its ttl at the latest"
+	WatchIsDense     Sentence = "a watch brings the events of one life behind its cursor, in order, each once"
+	WatchIsLog       Sentence = "every event that a watch brings is the event that the log of that life has"
+	WatchIsCommitted Sentence = "a watch brings nothing that nobody wrote, and nothing that is not in the log in the end, unless its life was pruned"
+	WatchIsFresh     Sentence = "a stream begins no earlier than what was acked before: no process is unknown then, no earlier life the present one"
+	StreamEnds       Sentence = "a watch ends only with its life, or where there is no process; a feed only where it cannot be continued"
+	StreamResumes    Sentence = "a stream that goes on from a cursor goes on just behind what the one before had brought"
+	StreamsCatchUp   Sentence = "when nothing is wrong and nothing is written any more, every stream has brought all that there is after 20 seconds"
+	FeedIsDense      Sentence = "a feed brings the changes of every revision behind its cursor, in order, each once"
+	FeedIsTrue       Sentence = "what a feed tells of a revision that an acked write made is what this write did: process, life, kind and sequence"
+	FeedIsExplained  Sentence = "a feed brings no change that nobody asked for, and none that does not fit the life of its process"
 	ReplicasAgree    Sentence = "all replicas hold the same state at the same log entry"
 	NodesStay        Sentence = "no node ends that was not told to"
 	LeaderReturns    Sentence = "after every fault the cluster serves again through every node"
@@ -132,6 +142,8 @@ func Judge(h *history.History, options Options) Verdicts {
 		{"handles", v, checkHandles},
 		{"ends", v, checkEnds},
 		{"lives", each, checkLives},
+		{"watches", v, checkWatches},
+		{"feeds", v, checkFeeds},
 		{"tokens", each, checkTokens},
 		{"holders", each, checkHolders},
 		{"queue", v, checkQueue},

@@ -16,17 +16,10 @@ const EDNFile = "history.edn"
 
 // WriteEDN writes a history as Jepsen's tools read it: one map a line, two for
 // each operation. A client whose operation ended in :info goes on under another
-// process number there, as Jepsen demands.
+// process number there, as Jepsen demands. Streams are no operations: what they
+// bring is :info of a process that is named by the stream.
 func (h *History) WriteEDN(w io.Writer) error {
-	type event struct {
-		atNs int64
-		head string
-		// value is a call or an answer, detail a text in its place.
-		value  any
-		detail string
-		end    string
-	}
-	var events []event
+	var events []ednEvent
 	numbers, clients := make(map[string]int), 0
 	types := map[Outcome]string{OK: ":ok", Refused: ":fail", Unknown: ":info"}
 	for _, o := range h.Ops {
@@ -37,7 +30,7 @@ func (h *History) WriteEDN(w io.Writer) error {
 		}
 		numbers[o.Client] = process
 		head := ", :process " + strconv.Itoa(process) + ", :f :" + keyword(CallName(o.Call))
-		events = append(events, event{atNs: o.InvokeNs, head: ":invoke" + head, value: o.Call})
+		events = append(events, ednEvent{atNs: o.InvokeNs, head: ":invoke" + head, value: o.Call})
 		if !o.Returned() || o.Outcome == Unknown {
 			numbers[o.Client] = clients
 			clients++
@@ -49,17 +42,24 @@ func (h *History) WriteEDN(w io.Writer) error {
 		if o.Error != "" {
 			end = ", :error " + ednString(o.Error)
 		}
-		events = append(events, event{atNs: o.ReturnNs, head: types[o.Outcome] + head, value: o.Answer, end: end})
+		events = append(events, ednEvent{atNs: o.ReturnNs, head: types[o.Outcome] + head, value: o.Answer, end: end})
 	}
 	for _, f := range h.Faults {
-		events = append(events, event{atNs: f.AtNs, head: ":info, :process :nemesis, :f :" + keyword(f.Name+"-"+string(f.Phase)), detail: f.Detail})
+		events = append(events, ednEvent{atNs: f.AtNs, head: ":info, :process :nemesis, :f :" + keyword(f.Name+"-"+string(f.Phase)), detail: f.Detail})
 	}
-	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.atNs, b.atNs) })
+	for _, s := range h.Streams {
+		events = append(events, s.edn()...)
+	}
+	slices.SortStableFunc(events, func(a, b ednEvent) int { return cmp.Compare(a.atNs, b.atNs) })
 	out := bufio.NewWriter(w)
 	for i, e := range events {
 		value := ednString(e.detail)
 		if e.value != nil {
-			text, err := compact(e.value)
+			write := compact
+			if e.tagged {
+				write = func(v any) (json.RawMessage, error) { return json.Marshal(v) }
+			}
+			text, err := write(e.value)
 			if err != nil {
 				return err
 			}
@@ -70,6 +70,31 @@ func (h *History) WriteEDN(w io.Writer) error {
 		out.WriteString(e.end + ", :index " + strconv.Itoa(i) + "}\n")
 	}
 	return out.Flush()
+}
+
+// ednEvent is a line that lacks its index.
+type ednEvent struct {
+	atNs int64
+	head string
+	// value is a call, an answer or a part of a stream, detail a text in its place.
+	value  any
+	detail string
+	// tagged values have a JSON form of their own.
+	tagged bool
+	end    string
+}
+
+// edn are the lines of a stream: what was asked for, what came, and how it ended.
+func (s *Stream) edn() (events []ednEvent) {
+	head := ":info, :process :stream-" + strconv.Itoa(s.Index) + ", :f :"
+	events = append(events, ednEvent{atNs: s.BeganNs, head: head + typeFollow, value: s.Follow, tagged: true})
+	for _, item := range s.Items {
+		events = append(events, ednEvent{atNs: item.AtNs, head: head + typeItem, value: item, tagged: true})
+	}
+	if s.Over() {
+		events = append(events, ednEvent{atNs: s.LeftNs, head: head + typeLeave, detail: s.Error})
+	}
+	return events
 }
 
 // keyword turns a name into words with hyphens: AppendEvent is append-event.

@@ -43,6 +43,12 @@ func record(t *testing.T) (*History, string) {
 	r.Return(lost, Unknown, model.Answer{Code: registry.CodeOutcomeUnknown}, registry.AnswerInfo{}, errors.New(`no "answer"`))
 	events := r.Invoke("c2", model.EventsAfter{ProcessID: "p"})
 	r.Return(events, OK, model.Answer{Events: []registry.ProcessEvent{{ProcessID: "p", Sequence: 1, EventType: "e", Payload: registry.JSON(`"é"`)}}}, info, nil)
+	watch := r.Follow("w1", Follow{Process: "p", Sequence: 3, EndOnly: true})
+	r.Item(watch, Item{Node: "n1", Life: 1, Event: &registry.ProcessEvent{ProcessID: "p", Sequence: 4, EventType: "e", Payload: registry.JSON(`"é"`), OccurredAtMs: 5}})
+	r.Leave(watch, registry.Errorf(registry.CodeLifeEnded, registry.Fields{ProcessID: "p"}, "it was pruned"))
+	feed := r.Follow("w2", Follow{Resumes: &watch.Index})
+	r.Item(feed, Item{Node: "n2", Cursor: "c.0.7"})
+	r.Item(feed, Item{Node: "n2", Change: &registry.ProcessChange{Revision: 8, ProcessID: "p", Life: 1, Kind: registry.ChangeAppended, Sequence: 5}})
 	r.Fault(Fault{Name: "kill", Number: 1, Phase: Begin, Detail: "n1 (leader)"})
 	r.Fault(Fault{Name: "kill", Number: 1, Phase: Recovered})
 	r.Note("a %s", "remark")
@@ -80,6 +86,9 @@ func TestAHistoryIsReadAsItWasRecorded(t *testing.T) {
 	}
 	if !reflect.DeepEqual(h.Faults, again.Faults) || !reflect.DeepEqual(h.Notes, again.Notes) || !reflect.DeepEqual(h.State, again.State) {
 		t.Errorf("%+v\nwas read as\n%+v", h, again)
+	}
+	if !reflect.DeepEqual(h.Streams, again.Streams) || len(h.Streams) != 2 || again.Streams[1].Over() || again.Streams[0].Code != registry.CodeLifeEnded {
+		t.Errorf("the streams %+v\nwere read as %+v", h.Streams, again.Streams)
 	}
 	if h.Ops[5].Returned() || again.Ops[5].Returned() || again.Ops[5].Outcome != Unknown {
 		t.Error("what never returned is not unknown")
@@ -130,6 +139,9 @@ func TestSpoiltHistoriesAreRefused(t *testing.T) {
 		"a missing number":           `{"type":"invoke","index":1,"op":"ListNonTerminal","args":{}}`,
 		"a return without an invoke": `{"type":"ok","index":0}`,
 		"a fault without a fault":    `{"type":"fault"}`,
+		"a stream without a number":  `{"type":"follow","follow":{}}`,
+		"an item of no stream":       `{"type":"item","stream":0,"item":{}}`,
+		"a stream that is no stream": `{"type":"leave"}`,
 		"arguments of another shape": `{"type":"invoke","index":0,"op":"GetProcess","args":[]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -167,8 +179,8 @@ func TestEDNIsThatOfJepsen(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	// 6 calls, 5 returns, 2 faults.
-	if len(lines) != 13 {
+	// 6 calls, 5 returns, 2 faults, 6 of streams.
+	if len(lines) != 19 {
 		t.Fatalf("%d lines:\n%s", len(lines), out.String())
 	}
 	text := out.String()
@@ -179,7 +191,12 @@ func TestEDNIsThatOfJepsen(t *testing.T) {
 		`{:type :info, :process :nemesis, :f :kill-begin, :time `,
 		`"metadata" {"a" nil}`,
 		`"payload" {"n" 1.50}`,
-		":index 12}",
+		`{:type :info, :process :stream-0, :f :follow, :time `,
+		`:value {"process" "p","sequence" 3,"end_only" true}`,
+		`:process :stream-1, :f :item, :time `,
+		`{"node" "n2","change" {"revision" 8,"process_id" "p","life" 1,"kind" "appended","sequence" 5}}`,
+		`:f :leave, :time `,
+		":index 18}",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in\n%s", want, text)

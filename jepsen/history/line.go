@@ -16,6 +16,9 @@ const (
 	typeFault  = "fault"
 	typeNote   = "note"
 	typeState  = "state"
+	typeFollow = "follow"
+	typeItem   = "item"
+	typeLeave  = "leave"
 )
 
 // line is one line of a history file. Which fields are there depends on Type.
@@ -32,6 +35,11 @@ type line struct {
 	Fault  *Fault          `json:"fault,omitempty"`
 	Text   string          `json:"text,omitempty"`
 	State  json.RawMessage `json:"state,omitempty"`
+	// Stream numbers the streams; the others are about one of them.
+	Stream *int          `json:"stream,omitempty"`
+	Follow *Follow       `json:"follow,omitempty"`
+	Item   *Item         `json:"item,omitempty"`
+	Code   registry.Code `json:"code,omitempty"`
 }
 
 // info is the metadata of an answer as it is written.

@@ -61,6 +61,8 @@ func (h *History) add(text []byte) error {
 			return errors.New("a fault without a fault")
 		}
 		h.Faults = append(h.Faults, *l.Fault)
+	case typeFollow, typeItem, typeLeave:
+		return h.addToStream(&l)
 	case typeNote:
 		h.Notes = append(h.Notes, Note{Text: l.Text, AtNs: l.AtNs})
 	case typeState:

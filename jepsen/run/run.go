@@ -57,6 +57,9 @@ type run struct {
 	recorder *history.Recorder
 	admin    *client.Client
 	world    *nemesis.World
+	// watchers follow streams from when there is load until everything was read
+	// back.
+	watchers *workload.Watchers
 	random   *rand.Rand
 	began    time.Time
 	// faults counts them; stuck is set when the cluster did not come back.
@@ -84,6 +87,9 @@ func Run(ctx context.Context, options Options) (result *Result, err error) {
 		return nil, err
 	}
 	config, failure := r.make(ctx)
+	if r.watchers != nil {
+		failure = errors.Join(failure, r.watchers.Close())
+	}
 	h, err := r.recorder.Close()
 	if err = errors.Join(failure, err); err != nil {
 		return nil, err
@@ -198,6 +204,10 @@ func (r *run) underLoad(ctx context.Context) error {
 		p.LoseAnswers(lostAnswers)
 		defer p.LoseAnswers(0)
 	}
+	if err := r.dialWatchers(); err != nil {
+		return err
+	}
+	r.watchers.Start(ctx)
 	var working sync.WaitGroup
 	working.Go(func() { r.workload.Run(ctx, clients, r.Seed) })
 	working.Go(func() { workload.RunReaders(ctx, readers, r.Seed) })
@@ -220,9 +230,11 @@ func (r *run) drain(ctx context.Context) {
 func (r *run) readBack(ctx context.Context) error {
 	reading, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	r.watchers.Retire(r.cluster.Addrs())
 	if err := workload.ReadBack(reading, workload.NewClient("reader", r.admin, r.recorder), r.recorder.Processes()); err != nil {
 		return fmt.Errorf("read back: %w", err)
 	}
+	r.watchers.CatchUp(ctx)
 	return r.compare(ctx)
 }
 

@@ -93,3 +93,23 @@ func (a *actor) lifeRead(ctx context.Context, id string) {
 		a.client.Do(ctx, model.HandleGrantsForProcess{ProcessID: id})
 	}
 }
+
+// longUses is how often a process that is only written to is used before the
+// next one comes: often enough for more events than a stream brings at once.
+const longUses = 120
+
+// streamTurn makes what others follow: processes that live several lives, and
+// some that live on, with many events that come one close upon the other.
+func (a *actor) streamTurn(ctx context.Context) {
+	if a.random.IntN(6) > 0 {
+		a.lifeTurn(ctx)
+		return
+	}
+	id := a.places.use(place{"long", 0}, longUses)
+	if !a.register(ctx, id, registry.FencingOptional) {
+		return
+	}
+	for range 1 + a.random.IntN(10) {
+		a.change(ctx, a.entry(id, nil), model.EventsAfter{ProcessID: id})
+	}
+}

@@ -22,6 +22,9 @@ type Workload struct {
 	// prunesEarly keeps prunes to the first third of a run, and to what ended some
 	// time ago: what was pruned, fewer checkers judge.
 	prunesEarly bool
+	// Watchers is how many clients follow streams beside: so many that know one
+	// node alone, for each node, and so many that know all.
+	Watchers int
 }
 
 // All are the workloads.
@@ -35,7 +38,8 @@ func All() []Workload {
 		{Name: "grants", Help: "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", turn: (*actor).grantTurn},
 		{Name: "waits", Help: "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", turn: (*actor).waitTurn},
 		{Name: "prune", Help: "processes that are pruned and registered anew while others append to them and lease them", turn: (*actor).lifeTurn},
-		{Name: "mixed", Help: "all of the above, and what else there is to call", turn: (*actor).mixedTurn, prunesEarly: true},
+		{Name: "watch", Help: "streams of events and changes, followed, let go of and resumed while processes are written to, pruned and registered anew", turn: (*actor).streamTurn, Watchers: 2},
+		{Name: "mixed", Help: "all of the above, and what else there is to call; a few streams", turn: (*actor).mixedTurn, prunesEarly: true, Watchers: 1},
 	}
 }
 
