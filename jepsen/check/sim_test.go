@@ -34,6 +34,8 @@ type sim struct {
 	counts    int
 	// prunes has processes live several lives.
 	prunes bool
+	// news is what streams can bring, nil where nobody follows any.
+	news *news
 }
 
 func newSim(seed uint64, lost int) *sim {
@@ -72,7 +74,12 @@ func (s *sim) apply(o *history.Op) {
 		}
 		call = claim
 	}
+	before := s.state
+	if s.news != nil {
+		s.state = s.state.Clone()
+	}
 	o.Answer = s.state.Do(call)
+	s.news.take(before, s.state, call, s.effectNs)
 	o.Info = registry.AnswerInfo{Revision: s.state.Revision, ClockMs: s.state.ClockMs, LeaseTimeMs: s.state.LeaseTimeMs, Term: 1, LeaderID: "n1"}
 }
 
@@ -265,7 +272,7 @@ func (s *sim) history() *history.History {
 		o.Index = i
 	}
 	state := registry.StateReport{Agree: true, Members: []registry.MemberState{{ID: "n1", Hash: "h"}, {ID: "n2", Hash: "h"}}}
-	return &history.History{Ops: s.ops, State: &state}
+	return &history.History{Ops: s.ops, Streams: s.streams(), State: &state}
 }
 
 // simulate makes a history of so many calls.
