@@ -138,11 +138,18 @@ func (f *feed) follows(item *history.Item) *Violation {
 // several tells whether one write makes several changes of a kind, withSession
 // whether the end of a session makes changes of both kinds.
 func several(kind registry.ChangeKind) bool {
-	return kind == registry.ChangePruned || kind == registry.ChangeGrant || kind == registry.ChangeWakeTarget
+	switch kind {
+	case registry.ChangePruned, registry.ChangeGrant, registry.ChangeWakeTarget, registry.ChangeLease:
+		return true
+	}
+	return false
 }
 
 func withSession(a, b registry.ChangeKind) bool {
-	return several(a) && several(b) && a != registry.ChangePruned && b != registry.ChangePruned
+	ofSession := func(kind registry.ChangeKind) bool {
+		return kind == registry.ChangeGrant || kind == registry.ChangeWakeTarget
+	}
+	return ofSession(a) && ofSession(b)
 }
 
 // explained judges that somebody asked for a change: the write that was acked
@@ -229,6 +236,8 @@ func (f *feed) whole(atNs int64) *Violation {
 			if call.From != call.To {
 				want = len(call.ProcessIDs)
 			}
+		case model.ClaimNext:
+			want = len(o.Answer.Claims)
 		case model.GrantHandle:
 			want = 1
 		}

@@ -74,6 +74,12 @@ func explains(o *history.Op, c *registry.ProcessChange) bool {
 		return same && !o.Answer.Busy && c.Kind == registry.ChangeLease
 	case model.RenewProcessLease:
 		return same && c.Kind == registry.ChangeLeaseExtended
+	case model.ClaimNext:
+		return c.Kind == registry.ChangeLease && (o.Outcome != history.OK || slices.ContainsFunc(o.Answer.Claims, func(claimed registry.ClaimedProcess) bool {
+			return claimed.Record.ID == c.ProcessID
+		}))
+	case model.ReleaseForRetry:
+		return call.Completion.ProcessID == c.ProcessID && c.Kind == registry.ChangeLease
 	case model.AckWake:
 		return same && c.Kind == registry.ChangeAck && call.Sequence == c.Sequence
 	case model.GrantHandle, model.RevokeHandle:
@@ -104,6 +110,10 @@ func contradicts(o *history.Op, c *registry.ProcessChange) string {
 	case model.SetProcessWait, model.ClearProcessWait, model.GrantHandle:
 		if !explains(o, c) {
 			return "a success that it always makes"
+		}
+	case model.ClaimNext:
+		if len(o.Answer.Claims) > 0 && !explains(o, c) {
+			return fmt.Sprintf("%d claims", len(o.Answer.Claims))
 		}
 	case model.PruneTerminalProcesses:
 		if n := o.Answer.Pruned.PrunedProcesses; n > 0 && c.Kind != registry.ChangePruned {
