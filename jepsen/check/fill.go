@@ -11,7 +11,7 @@ import (
 // unknown are the worlds in which an unknown operation made a revision.
 func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made []*world) {
 	for _, o := range r.view.unknown {
-		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !w.inOrder(o) {
+		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !w.inOrder(o) || !r.streamed.mayMake(o, revision) {
 			continue
 		}
 		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) || w.settled(r.view, o) {
@@ -39,7 +39,7 @@ func (r *replay) take(w *world, c choice, o *history.Op) *world {
 		next.state.Processes[c.id].Lease.EndMs = c.endMs
 	}
 	answer := next.state.Do(c.call)
-	if next.state.Revision == w.state.Revision || !r.fits(c.id, answer) {
+	if next.state.Revision == w.state.Revision || !r.fits(c.id, answer) || answer.Event != nil && !r.streamed.mayWrite(next.state, answer.Event) {
 		return nil
 	}
 	next.forgetPruned(c.call)

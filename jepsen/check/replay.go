@@ -30,6 +30,7 @@ const maxRows = 10_000
 type replay struct {
 	view     *view
 	evidence *evidence
+	streamed *streamedEvidence
 	ahead    *ahead
 	worlds   []*world
 	// groups are the known operations by revision; last is the last of those.
@@ -54,7 +55,7 @@ type replay struct {
 
 // checkModel replays a history.
 func checkModel(v *view) ([]Violation, string, string) {
-	r := &replay{view: v, evidence: collect(v), groups: make(map[uint64][]*history.Op), worlds: []*world{{state: model.New()}}}
+	r := &replay{view: v, evidence: collect(v), streamed: collectStreams(v.Streams), groups: make(map[uint64][]*history.Op), worlds: []*world{{state: model.New()}}}
 	r.twins = twinsOf(v.unknown, r.evidence.never)
 	for _, o := range v.judged {
 		r.groups[o.Info.Revision] = append(r.groups[o.Info.Revision], o)

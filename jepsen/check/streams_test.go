@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
@@ -29,6 +30,33 @@ func TestStreamsThatKeepEveryPromiseAreFoundRight(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStreamsTellWhatBecameOfUnknownOperations has the model replay histories
+// with streams and without: both are sound, and streams leave fewer ways.
+func TestStreamsTellWhatBecameOfUnknownOperations(t *testing.T) {
+	most := func(h *history.History) (worlds int) {
+		violations, checked, undecided := checkModel(newView(h, whole))
+		expectNothing(t, Verdicts{{Checker: "model", Violations: violations, Undecided: undecided}})
+		if _, err := fmt.Sscanf(checked[strings.LastIndex(checked, "at most"):], "at most %d worlds", &worlds); err != nil {
+			t.Fatal(err)
+		}
+		return worlds
+	}
+	with, without := 0, 0
+	for seed := range uint64(20) {
+		h := simulateStreams(seed, 200, 5)
+		with += most(h)
+		h.Streams = nil
+		without += most(h)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+	t.Logf("%d worlds with streams, %d without", with, without)
+	if with >= without {
+		t.Error("streams are no evidence")
 	}
 }
 

@@ -241,7 +241,7 @@ func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64) u
 	for id, p := range w.state.Processes {
 		h, known := rows[p]
 		if !known {
-			h = maphash.String(seed, id+jsonText(p))
+			h = rowPrint(seed, id, p)
 			rows[p] = h
 		}
 		sum ^= h
@@ -254,6 +254,23 @@ func (w *world) fingerprint(seed maphash.Seed, rows map[*model.Process]uint64) u
 			id string
 			v  vague
 		}{id, v})
+	}
+	return sum
+}
+
+// rowPrint is the fingerprint of a row. Its events, which may be many, go in by
+// what tells them apart: the hash covers type and payload.
+func rowPrint(seed maphash.Seed, id string, p *model.Process) uint64 {
+	row := *p
+	row.Events = nil
+	sum := maphash.String(seed, id+jsonText(&row))
+	for i := range p.Events {
+		e := &p.Events[i]
+		sum = sum*31 + maphash.Comparable(seed, struct {
+			hash [32]byte
+			key  string
+			atMs uint64
+		}{e.PayloadHash, e.ReplayKey, e.OccurredAtMs})
 	}
 	return sum
 }
