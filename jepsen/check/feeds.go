@@ -236,8 +236,6 @@ func (f *feed) whole(atNs int64) *Violation {
 			if call.From != call.To {
 				want = len(call.ProcessIDs)
 			}
-		case model.ClaimNext:
-			want = len(o.Answer.Claims)
 		case model.GrantHandle:
 			want = 1
 		}

@@ -130,6 +130,9 @@ func (l *lifelog) seeRecords(o *history.Op) {
 	for i := range o.Answer.Records {
 		see(&o.Answer.Records[i])
 	}
+	for i := range o.Answer.Claims {
+		see(&o.Answer.Claims[i].Record)
+	}
 	for i := range o.Answer.Entries {
 		see(&o.Answer.Entries[i].Record)
 	}

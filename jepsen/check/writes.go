@@ -75,9 +75,7 @@ func explains(o *history.Op, c *registry.ProcessChange) bool {
 	case model.RenewProcessLease:
 		return same && c.Kind == registry.ChangeLeaseExtended
 	case model.ClaimNext:
-		return c.Kind == registry.ChangeLease && (o.Outcome != history.OK || slices.ContainsFunc(o.Answer.Claims, func(claimed registry.ClaimedProcess) bool {
-			return claimed.Record.ID == c.ProcessID
-		}))
+		return c.Kind == registry.ChangeLease // a repeat leaves out what was pruned since
 	case model.ReleaseForRetry:
 		return call.Completion.ProcessID == c.ProcessID && c.Kind == registry.ChangeLease
 	case model.AckWake:
