@@ -17,7 +17,6 @@ import (
 // others work on it: whatever is found there is a fault of the watchers or of a
 // checker.
 func TestStreamsAreJudgedRightOverASoundNode(t *testing.T) {
-	nodetest.Exclusive(t)
 	cluster := nodetest.Start(t, 1, nil)
 	c, err := client.Dial(cluster.Addrs())
 	if err != nil {
@@ -49,6 +48,11 @@ func TestStreamsAreJudgedRightOverASoundNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	watchers.CatchUp(t.Context())
+	state, err := c.VerifyState(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder.State(state)
 	if err := watchers.Close(); err != nil {
 		t.Fatal(err)
 	}
