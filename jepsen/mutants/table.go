@@ -89,8 +89,8 @@ func All() []Mutant {
 		},
 		{
 			Name: "life_check", Folder: "fsm", Breaks: "an append lands in a later life of its process than the one it was decided for",
+			Run:  &Run{"prune", "none", 10 * time.Second, []check.Sentence{check.AnswersAgree}},
 			Test: "TestACommandDecidedAgainstAnotherLifeChangesNothing",
-			Hole: "no workload prunes processes and registers them again",
 		},
 		{
 			Name: "forward_retry", Folder: "transport", Breaks: "a node that forwards a write sends it again when no answer came",

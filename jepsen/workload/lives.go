@@ -14,6 +14,10 @@ import (
 // next one comes: often enough for some lives.
 const lifeUses = 60
 
+// otherType is the type of the events that a life takes in which actors append
+// in vain.
+const otherType = "note"
+
 // lifeTurn works on processes that others complete, prune and register anew all
 // the time: whoever works does not know in which life.
 func (a *actor) lifeTurn(ctx context.Context) {
@@ -33,12 +37,23 @@ func (a *actor) lifeTurn(ctx context.Context) {
 	}
 }
 
+// life is a registration. Lives of one process differ in what they take: two of
+// three declare the events that actors append. So an append that was decided for
+// one life, or for none, and comes to another must be decided anew.
+func (a *actor) life(id string) registry.ProcessRegistration {
+	r := registration(id, "", registry.FencingOptional)
+	if a.random.IntN(3) == 0 {
+		r.EventTypes[0].Name = otherType
+	}
+	return r
+}
+
 // liveOn registers a process, which has no effect on one that lives, leases it
 // and writes under the lease. A lease that it walks away from may be of a life
 // that is over when it comes back.
 func (a *actor) liveOn(ctx context.Context, id string) {
-	o := a.until(ctx, model.RegisterProcess{Registration: registration(id, "", registry.FencingOptional)})
-	if o.Outcome != history.OK {
+	o := a.until(ctx, model.RegisterProcess{Registration: a.life(id)})
+	if o.Outcome != history.OK && o.Answer.Code != registry.CodeAlreadyExists {
 		return
 	}
 	lease, _ := a.claim(ctx, id, a.ttlMs())

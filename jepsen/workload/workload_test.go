@@ -93,7 +93,7 @@ func missing(name string, recorder *history.Recorder) (names []string) {
 		"queue":    {"ClaimNext", "ReleaseForRetry", "CompleteProcess", "CompleteProcessLease", "RenewProcessLease LeaseExpired"},
 		"grants":   {"GrantHandle", "RevokeHandle", "TransferHandleGrants", "TransferHandleGrants NotGranted", "DeleteSessionProcessState", "ListHandleGrants", "HasHandleGrant", "HandleGrantsForProcess"},
 		"waits":    {"SetProcessWait", "SetProcessWait Fenced", "ClearProcessWait", "RequestProcessAbandon", "RecordFirstStarted", "SetExternalRef", "SetExternalRef AlreadyExists", "ListProcesses"},
-		"prune":    {"PruneTerminalProcesses", "AppendEvent NotFound", "AppendEvent", "RenewProcessLease LeaseExpired", "HandleGrantsForProcess"},
+		"prune":    {"PruneTerminalProcesses", "AppendEvent NotFound", "AppendEvent UndeclaredEvent", "AppendEvent", "RenewProcessLease LeaseExpired", "HandleGrantsForProcess"},
 		"watch":    {"RegisterProcess", "PruneTerminalProcesses", "AppendEvent", "AppendEvent NotFound", "CompleteProcess"},
 		"mixed": {"RegisterProcess", "ClaimProcessLease", "AppendEvent", "GrantHandle", "SetProcessWait", "ClaimNext", "ReleaseForRetry", "ReclaimProcessLease", "CheckFence", "AckWake",
 			"RecentEvents", "CountEventsThrough", "WakeEventsAfter", "ListNonTerminal"},
