@@ -27,6 +27,7 @@ const failpoints = true
 //	snapshot.install.middle      some of it is written
 //	snapshot.install.before_swap it is in place and read again, the state is the old one
 //	snapshot.install.after       the state is the new one, raft does not know yet
+//	propose.before               decided commands are about to be proposed
 //	log.append.before            entries are about to be written to the log
 //	log.append.after             they are written, nobody was told
 func failpoint(name string) {

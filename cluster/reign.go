@@ -226,6 +226,7 @@ func (p *proposer) propose() {
 	if len(p.batch) == 0 {
 		return
 	}
+	failpoint("propose.before")
 	entry := fsm.AppendEntry(nil, p.reign.term, p.reign.clock.stampMs(), len(p.batch), p.commands)
 	begin := time.Now()
 	future := p.node.raft.Apply(entry, enqueueWait)

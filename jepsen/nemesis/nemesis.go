@@ -126,6 +126,8 @@ func All() []Nemesis {
 		{Name: "clock", Help: "wall clocks that jump by up to a day or strobe, while leadership moves", Draw: drawClock, Tags: []string{Failpoints}},
 		{Name: "stall", Help: "the disk of a node, or of all, hangs in an append to the log", Draw: drawStall, Tags: []string{Failpoints}},
 		{Name: "blind", Help: "the leader's disk hangs while it is cut off from the other nodes, so that it cannot notice that another one leads; clients still reach it", Draw: drawBlind, Tags: []string{Failpoints}},
+		{Name: "echo", Help: "the leader hears the others late while it hands its leadership over, so that what they said before it still comes in", Draw: drawEcho, Cannot: needsDelays},
+		{Name: "linger", Help: "the leader stands still between deciding and proposing, loses its leadership meanwhile as the others are paused, and leads again", Draw: drawLinger, Tags: []string{Failpoints}, Alone: true},
 		{Name: "detour", Help: "clients reach the leader only by other nodes, whose connections to it break all the time", Draw: drawDetour, Cannot: needsDelays},
 		{Name: "disk", Help: "the file system of a node, a majority or all is full; emptied, and the nodes started again", Draw: drawDisk, Volumes: true, Cannot: func(network.Network) string { return volume.Cannot() }},
 		{Name: "corrupt", Help: "bytes flipped or cut off in the log or a snapshot of one node that is down", Draw: drawCorrupt, Alone: true},
