@@ -369,16 +369,64 @@ func TestAStartWhoseAnswerIsLostIsAbandoned(t *testing.T) {
 	b.mustBeAbandoned("p", registry.WriterOwnerDrain, "me")
 }
 
-// lostStarts records starts and loses the answer.
+// TestAStartThatNeverCameAbandonsNothing: for all the worker knows it may have
+// begun the process, and it finds out that it did not.
+func TestAStartThatNeverCameAbandonsNothing(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		other bool
+		want  []Outcome
+	}{
+		{"another began it, and goes on", true, []Outcome{OutcomeLost}},
+		{"nobody began it, so it is run", false, []Outcome{OutcomeLost, OutcomeCompleted}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newWorkbench(t)
+			b.register("p", registry.OwnerBound)
+			starts := &lostStarts{WorkRegistry: b, never: true, lost: func() {
+				if test.other {
+					b.pass(ttl)
+					b.startAs("other", "p")
+				}
+				b.boot.pass(ttl)
+			}}
+			// One run at a time: it would claim what the other is to have.
+			b.start(b.workerOver(starts, Handlers{"email": answer("done", nil)}, WithConcurrency(1)))
+			if settled := b.await(len(test.want)); !slices.Equal(outcomes(settled), test.want) {
+				t.Errorf("settled: %+v", settled)
+			}
+			if !test.other {
+				b.mustEnd("p", registry.StateCompleted, "")
+				return
+			}
+			b.mustEnd("p", registry.StateRunning, "")
+			if started := b.get("p").FirstStarted; started == nil || !started.Owner.SameIncarnation(identity("other")) {
+				t.Errorf("the first start is %+v", started)
+			}
+			if lease := b.lease("p"); lease != nil {
+				t.Errorf("the lease was kept: %+v", lease)
+			}
+		})
+	}
+}
+
+// lostStarts loses the answer to the first start, and with never set the call.
 type lostStarts struct {
 	WorkRegistry
-	lost func()
+	never bool
+	lost  func()
 }
 
 func (l *lostStarts) RecordFirstStarted(ctx context.Context, processID string, started registry.ProcessStarted, fence *registry.Fence) (registry.ProcessRecord, error) {
-	if _, err := l.WorkRegistry.RecordFirstStarted(ctx, processID, started, fence); err != nil {
-		return registry.ProcessRecord{}, err
+	if l.lost == nil {
+		return l.WorkRegistry.RecordFirstStarted(ctx, processID, started, fence)
+	}
+	if !l.never {
+		if _, err := l.WorkRegistry.RecordFirstStarted(ctx, processID, started, fence); err != nil {
+			return registry.ProcessRecord{}, err
+		}
 	}
 	l.lost()
+	l.lost = nil
 	return registry.ProcessRecord{}, failure(registry.CodeOutcomeUnknown)
 }
