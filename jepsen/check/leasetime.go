@@ -64,9 +64,9 @@ func notTooFast(ops []*history.Op) (violations []Violation) {
 // maxCountedMs is the most that an interruption counts where the term lasts.
 const maxCountedMs = 2000
 
-// leasesOutlive judges that an interruption does not count as lease time, at its
-// end or at any time later: from the last answer of before to any of after, at
-// most so much passes as the cluster could write.
+// leasesOutlive judges that an interruption does not count as lease time: from
+// an answer of before to one of after, at most so much passes as the cluster
+// could write.
 func leasesOutlive(v *view, writes []*history.Op) (violations []Violation) {
 	held := make(map[int]history.Fault)
 	for _, f := range v.Faults {
@@ -77,22 +77,18 @@ func leasesOutlive(v *view, writes []*history.Op) (violations []Violation) {
 		if f.Phase != history.End || !stops {
 			continue
 		}
-		before, first := around(writes, begin.AtNs, f.AtNs)
-		if before == nil || first == nil {
+		before, after := around(writes, begin.AtNs, f.AtNs)
+		if before == nil || after == nil {
 			continue
 		}
-		stopped, counted := ms(f.AtNs-begin.AtNs), 0.0
-		if before.Info.Term == first.Info.Term {
-			counted = maxCountedMs
+		wrote := ms(after.ReturnNs-before.InvokeNs) - ms(f.AtNs-begin.AtNs)
+		allowed := wrote + roundingMs
+		if before.Info.Term == after.Info.Term {
+			allowed += maxCountedMs
 		}
-		for _, after := range writes {
-			wrote := ms(after.ReturnNs-before.InvokeNs) - stopped
-			passed := float64(after.Info.LeaseTimeMs) - float64(before.Info.LeaseTimeMs)
-			if after.InvokeNs >= f.AtNs && passed > wrote+counted+roundingMs {
-				violations = append(violations, violated(LeasesOutlive, "fault %d (%s) let nobody write for %.0f ms; from %s to %s, while writing was possible for %.0f ms, %.0f ms of lease time passed",
-					f.Number, f.Detail, stopped, describe(before), describe(after), wrote, passed).about(before, after))
-				break
-			}
+		if passed := float64(after.Info.LeaseTimeMs - before.Info.LeaseTimeMs); passed > allowed {
+			violations = append(violations, violated(LeasesOutlive, "fault %d (%s) let nobody write for %.0f ms; from %s to %s, while writing was possible for %.0f ms, %.0f ms of lease time passed",
+				f.Number, f.Detail, ms(f.AtNs-begin.AtNs), describe(before), describe(after), wrote, passed).about(before, after))
 		}
 	}
 	return violations

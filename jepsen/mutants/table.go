@@ -72,7 +72,7 @@ func All() []Mutant {
 		},
 		{
 			Name: "term_check", Folder: "fsm", Breaks: "an entry is applied that was decided in an earlier term",
-			Run:  &Run{"lease", "linger", 15 * time.Second, []check.Sentence{check.LeasesOutlive}},
+			Run:  &Run{"lease", "linger", 15 * time.Second, []check.Sentence{check.NoEarlyEnd, check.LeasesOutlive}},
 			Test: "TestOnlyEntriesOfTheirOwnTermApply",
 		},
 		{
