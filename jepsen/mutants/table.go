@@ -18,7 +18,8 @@ type Mutant struct {
 	Folder, Breaks string
 	// Run is what finds it; nil where no run does.
 	Run *Run
-	// Test is the name of a test of Folder that finds it.
+	// Test is the name of a test of Folder that finds it. It is run where no run
+	// finds it.
 	Test string
 	// Hole says why no run finds it.
 	Hole string
@@ -85,7 +86,8 @@ func All() []Mutant {
 		},
 		{
 			Name: "transfer_atomic", Folder: "fsm", Breaks: "a refused transfer of grants has moved those before the one that is missing",
-			Run: &Run{"grants", "none", 5 * time.Second, []check.Sentence{check.AnswersAgree}},
+			Run:  &Run{"grants", "none", 5 * time.Second, []check.Sentence{check.AnswersAgree}},
+			Test: "TestTransfers",
 		},
 		{
 			Name: "life_check", Folder: "fsm", Breaks: "an append lands in a later life of its process than the one it was decided for",

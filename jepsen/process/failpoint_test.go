@@ -64,6 +64,7 @@ var crashes = []crash{
 	{point: "snapshot.install.middle", install: true},
 	{point: "snapshot.install.before_swap", install: true},
 	{point: "snapshot.install.after", install: true},
+	{point: "propose.before", leader: true},
 	{point: "log.append.before", leader: true},
 	{point: "log.append.after", leader: true},
 	{point: "log.append.before"},
