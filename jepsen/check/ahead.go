@@ -202,8 +202,20 @@ func (r *replay) crosses(w *world, id string, from, to uint64) bool {
 		}
 	}
 	return a.gaps[to] > a.gaps[from] && slices.ContainsFunc(a.severalUnknown, func(u *history.Op) bool {
-		return !w.has(u.Index) && u.InvokeNs <= r.returned[to] && w.reaches(u, id)
+		return !deletesSession(u) && r.isOpen(w, u, to) && w.reaches(u, id)
 	})
+}
+
+// isOpen tells whether an unknown operation may yet happen up to a revision.
+func (r *replay) isOpen(w *world, u *history.Op, to uint64) bool {
+	return !w.has(u.Index) && u.InvokeNs <= r.returned[to] && !w.settled(r.view, u)
+}
+
+// deletesSession tells whether an operation does to each row that it reaches what
+// depends on no other.
+func deletesSession(o *history.Op) bool {
+	_, deletes := o.Call.(model.DeleteSessionProcessState)
+	return deletes
 }
 
 // reaches tells whether an operation on several processes may change a row.
@@ -211,7 +223,11 @@ func (w *world) reaches(o *history.Op, id string) bool {
 	p := w.state.Processes[id]
 	switch call := o.Call.(type) {
 	case model.DeleteSessionProcessState:
-		return p == nil || p.Registration.WakeTarget != nil
+		if p == nil {
+			return true
+		}
+		target := p.Registration.WakeTarget
+		return target != nil && target.SessionID == call.SessionID
 	case model.ClaimNext:
 		if o.Outcome == history.Unknown {
 			return p == nil || p.IsOf(call.Kinds)
@@ -228,7 +244,12 @@ func (r *replay) mayInterfere(w *world, id string, from, to uint64) (open []*his
 		return nil
 	}
 	for _, u := range r.ahead.unknown[id] {
-		if !w.has(u.Index) && u.InvokeNs <= r.returned[to] && !w.settled(r.view, u) {
+		if r.isOpen(w, u, to) {
+			open = append(open, u)
+		}
+	}
+	for _, u := range r.ahead.severalUnknown {
+		if deletesSession(u) && r.isOpen(w, u, to) && w.reaches(u, id) {
 			open = append(open, u)
 		}
 	}
