@@ -177,6 +177,16 @@ func (w *world) correctRecord(r *registry.ProcessRecord) {
 		p = w.row(r.ID)
 		p.Life, p.CreatedAtMs = r.Life, r.CreatedAtMs
 	}
+	exact := v
+	if p.Revision == r.Revision && p.UpdatedAtMs == r.UpdatedAtMs {
+		exact.changed = span{}
+	}
+	if p.Life == r.Life && p.CreatedAtMs == r.CreatedAtMs {
+		exact.created = span{}
+	}
+	if exact != v {
+		w.setVague(r.ID, exact)
+	}
 }
 
 // correctLease takes the end of a lease from an answer that shows the lease as
