@@ -20,6 +20,8 @@ type ahead struct {
 	// several are the known operations that may change several rows, by revision;
 	// severalUnknown those of unknown outcome.
 	several, severalUnknown []*history.Op
+	// handed are the times that each process was handed out, by revision.
+	handed map[string][]handedAt
 	// gaps counts the revisions up to each that unknown operations may have made.
 	gaps []int
 	// ids are the processes of all operations by index, empty where there are
@@ -29,13 +31,16 @@ type ahead struct {
 
 func lookAhead(v *view, never map[*history.Op]bool, groups map[uint64][]*history.Op, last uint64) *ahead {
 	a := &ahead{
-		about: make(map[string][]*history.Op), unknown: make(map[string][]*history.Op),
+		about: make(map[string][]*history.Op), unknown: make(map[string][]*history.Op), handed: make(map[string][]handedAt),
 		gaps: make([]int, last+1), ids: make([]string, len(v.Ops)),
 	}
 	for i, o := range v.Ops {
 		a.ids[i], _ = processOf(o.Call)
 	}
 	for _, o := range v.judged {
+		for _, c := range o.Answer.Claims {
+			a.handed[c.Record.ID] = append(a.handed[c.Record.ID], handedAt{o.Info.Revision, c.Record.Life, c.Attempt})
+		}
 		switch id := a.ids[o.Index]; {
 		case onGrants(o.Call):
 		case id != "":
@@ -60,6 +65,18 @@ func lookAhead(v *view, never map[*history.Op]bool, groups map[uint64][]*history
 		}
 	}
 	return a
+}
+
+// handedAt is a time that claim-next handed a process out: in which life, and the
+// number of the attempt.
+type handedAt struct{ revision, life, attempt uint64 }
+
+// tooOften tells whether a process was handed out more often by a revision than
+// the next time that it was, in the same life, shows.
+func (a *ahead) tooOften(p *model.Process, revision uint64) bool {
+	handed := a.handed[p.Registration.ID]
+	i := slices.IndexFunc(handed, func(h handedAt) bool { return h.revision > revision })
+	return i >= 0 && handed[i].life == p.Life && handed[i].attempt <= p.Attempts
 }
 
 // makerOf is the operation of a group that changes something whenever it is
@@ -111,7 +128,8 @@ const maxLooks = 20
 func (r *replay) bears(w *world, o *history.Op) bool {
 	if call, hands := o.Call.(model.ClaimNext); hands {
 		for id, p := range w.state.Processes {
-			if p.Lease.Held && p.Lease.Owner.SameIncarnation(call.Owner) && !r.bearsRow(w, id) {
+			got := p.Lease.Held && p.Lease.Owner.SameIncarnation(call.Owner)
+			if got && (r.ahead.tooOften(p, w.state.Revision) || !r.bearsRow(w, id)) {
 				return false
 			}
 		}
@@ -208,7 +226,7 @@ func (r *replay) crosses(w *world, id string, from, to uint64) bool {
 
 // isOpen tells whether an unknown operation may yet happen up to a revision.
 func (r *replay) isOpen(w *world, u *history.Op, to uint64) bool {
-	return !w.has(u.Index) && u.InvokeNs <= r.returned[to] && !w.settled(r.view, u)
+	return !w.has(u.Index) && u.InvokeNs <= r.returned[to] && !r.over(w, u)
 }
 
 // deletesSession tells whether an operation does to each row that it reaches what

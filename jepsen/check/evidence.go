@@ -1,6 +1,8 @@
 package check
 
 import (
+	"slices"
+
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
 	"github.com/holdfast-registry/holdfast/registry"
@@ -11,6 +13,8 @@ import (
 type evidence struct {
 	// events are those that were read, by process and sequence: one in each life.
 	events map[string]map[uint64][]*registry.ProcessEvent
+	// lives are the revisions at which processes were registered.
+	lives map[string][]uint64
 	// leases are the rows that were seen of an incarnation.
 	leases map[incarnation][]*registry.ProcessLease
 	// never are the unknown operations that cannot have happened: appends whose
@@ -20,11 +24,11 @@ type evidence struct {
 
 func collect(v *view) *evidence {
 	e := &evidence{
-		events: make(map[string]map[uint64][]*registry.ProcessEvent), leases: make(map[incarnation][]*registry.ProcessLease),
+		events: make(map[string]map[uint64][]*registry.ProcessEvent), lives: make(map[string][]uint64), leases: make(map[incarnation][]*registry.ProcessLease),
 		never: make(map[*history.Op]bool),
 	}
 	last := make(map[string]*history.Op)
-	for _, o := range v.judged {
+	for _, o := range parts(v.judged) {
 		if o.Answer.Event != nil {
 			e.event(o.Answer.Event)
 		}
@@ -34,8 +38,12 @@ func collect(v *view) *evidence {
 		if o.Answer.Lease != nil {
 			e.lease(o.Answer.Lease)
 		}
+		if o.Answer.Record != nil {
+			e.life(o.Answer.Record)
+		}
 		for i := range o.Answer.Claims {
 			e.lease(&o.Answer.Claims[i].Lease)
+			e.life(&o.Answer.Claims[i].Record)
 		}
 		if read, ok := o.Call.(model.EventsAfter); ok && read.After == 0 && o.Outcome == history.OK {
 			last[read.ProcessID] = o // judged is in the order of revisions
@@ -61,6 +69,12 @@ func (e *evidence) event(event *registry.ProcessEvent) {
 	log[event.Sequence] = append(log[event.Sequence], event)
 }
 
+func (e *evidence) life(r *registry.ProcessRecord) {
+	if !slices.Contains(e.lives[r.ID], r.Life) {
+		e.lives[r.ID] = append(e.lives[r.ID], r.Life)
+	}
+}
+
 func sameEvent(a, b *registry.ProcessEvent) bool {
 	return string(a.Payload) == string(b.Payload) && a.EventType == b.EventType
 }
@@ -80,15 +94,22 @@ func (e *evidence) lease(l *registry.ProcessLease) {
 // call any more.
 func (e *evidence) absent(v *view, last map[string]*history.Op) {
 	for _, o := range v.unknown {
-		appended, ok := o.Call.(model.AppendEvent)
-		read := last[appended.ProcessID]
-		if !ok || read == nil || read.InvokeNs < o.ReturnNs || v.mayBePruned(appended.ProcessID) {
-			continue
+		for _, one := range parts([]*history.Op{o}) {
+			if v.leftNothing(one, last) {
+				e.never[o] = true
+			}
 		}
-		found := false
-		for _, event := range read.Answer.Events {
-			found = found || string(event.Payload) == string(appended.Request.Payload)
-		}
-		e.never[o] = !found
 	}
+}
+
+// leftNothing tells whether an append left no event where it would have to.
+func (v *view) leftNothing(o *history.Op, last map[string]*history.Op) bool {
+	appended, ok := o.Call.(model.AppendEvent)
+	read := last[appended.ProcessID]
+	if !ok || read == nil || read.InvokeNs < o.ReturnNs || v.mayBePruned(appended.ProcessID) {
+		return false
+	}
+	return !slices.ContainsFunc(read.Answer.Events, func(event registry.ProcessEvent) bool {
+		return string(event.Payload) == string(appended.Request.Payload)
+	})
 }

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
@@ -14,7 +15,7 @@ func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made [
 		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !w.inOrder(o) || !r.streamed.mayMake(o, revision) {
 			continue
 		}
-		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) || w.settled(r.view, o) {
+		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) && !r.over(w, twin) || r.over(w, o) {
 			continue
 		}
 		for _, choice := range r.choices(w, o, span{r.position, r.upTo(group)}) {
@@ -39,7 +40,7 @@ func (r *replay) take(w *world, c choice, o *history.Op) *world {
 		next.state.Processes[c.id].Lease.EndMs = c.endMs
 	}
 	answer := next.state.Do(c.call)
-	if next.state.Revision == w.state.Revision || !r.fits(c.id, answer) || answer.Event != nil && !r.streamed.mayWrite(next.state, answer.Event) {
+	if next.state.Revision == w.state.Revision || !r.fits(next, c) || answer.Event != nil && !r.streamed.mayWrite(next.state, answer.Event) {
 		return nil
 	}
 	next.forgetPruned(c.call)
@@ -177,20 +178,33 @@ func (r *replay) dated(c choice, o *history.Op) choice {
 		for _, event := range events {
 			if string(event.Payload) == payload && event.OccurredAtMs >= c.from.clockMs && event.OccurredAtMs <= c.to.clockMs {
 				c.at.clockMs = event.OccurredAtMs
+				if !r.view.mayBePruned(c.id) {
+					c.from.clockMs, c.to.clockMs = event.OccurredAtMs, event.OccurredAtMs
+				}
 			}
 		}
 	}
 	return c
 }
 
-// fits tells whether what an operation wrote is what was read later.
-func (r *replay) fits(id string, answer model.Answer) bool {
-	if answer.Event == nil {
-		return true
+// fits tells whether what an operation wrote, and when, is what was seen later.
+func (r *replay) fits(w *world, c choice) bool {
+	p := w.state.Processes[c.id]
+	if p == nil || r.view.mayBePruned(c.id) {
+		return true // what was seen may be of another life
 	}
-	seen := r.evidence.events[id][answer.Event.Sequence]
-	// What was seen may be of another life.
-	return len(seen) == 0 || r.view.mayBePruned(id) || sameEvent(seen[0], answer.Event)
+	switch c.call.(type) {
+	case model.RegisterProcess:
+		lives := r.evidence.lives[c.id]
+		return len(lives) == 0 || slices.ContainsFunc(lives, func(life uint64) bool { return life > c.from.revision && life <= c.to.revision })
+	case model.AppendEvent, model.CompleteProcess:
+		wrote := p.Events[len(p.Events)-1].ProcessEvent
+		seen := r.evidence.events[c.id][wrote.Sequence]
+		return len(seen) == 0 || slices.ContainsFunc(seen, func(event *registry.ProcessEvent) bool {
+			return sameEvent(event, &wrote) && event.OccurredAtMs >= c.from.clockMs && event.OccurredAtMs <= c.to.clockMs
+		})
+	}
+	return true
 }
 
 // blur notes what is not known exactly of the row that an operation wrote.

@@ -42,6 +42,11 @@ type replay struct {
 	// was answered with it or a later one: what made the revision was called
 	// before that.
 	returned []int64
+	// called is, for each revision, when the last operation was called that was
+	// answered with it or an earlier one: what made the next happened after that.
+	called []int64
+	// gone is what goneNs found.
+	gone map[int]int64
 	// position is where the last known operation was.
 	position when
 	// mismatch is what refuted the last worlds of a revision.
@@ -55,7 +60,7 @@ type replay struct {
 
 // checkModel replays a history.
 func checkModel(v *view) ([]Violation, string, string) {
-	r := &replay{view: v, evidence: collect(v), streamed: collectStreams(v.Streams), groups: make(map[uint64][]*history.Op), worlds: []*world{{state: model.New()}}}
+	r := &replay{view: v, evidence: collect(v), gone: goneNs(v), streamed: collectStreams(v.Streams), groups: make(map[uint64][]*history.Op), worlds: []*world{{state: model.New()}}}
 	r.twins = twinsOf(v.unknown, r.evidence.never)
 	for _, o := range v.judged {
 		r.groups[o.Info.Revision] = append(r.groups[o.Info.Revision], o)
@@ -70,6 +75,13 @@ func checkModel(v *view) ([]Violation, string, string) {
 		r.returned[revision] = r.returned[revision+1]
 		for _, o := range r.groups[uint64(revision)] {
 			r.returned[revision] = min(r.returned[revision], o.ReturnNs)
+		}
+	}
+	r.called = make([]int64, r.last+1)
+	for revision := range r.called {
+		r.called[revision] = r.called[max(revision, 1)-1]
+		for _, o := range r.groups[uint64(revision)] {
+			r.called[revision] = max(r.called[revision], o.InvokeNs)
 		}
 	}
 	r.ahead = lookAhead(v, r.evidence.never, r.groups, r.last)
@@ -317,7 +329,7 @@ func (r *replay) merge(worlds []*world) []*world {
 		if w.lastUnknown != nil {
 			mark ^= maphash.Comparable(r.seed, w.lastUnknown.Index<<1|1)
 		}
-		open := w.open(r.view)
+		open := r.open(w)
 		if slices.ContainsFunc(kept[mark], func(less []int) bool { return within(less, open) }) {
 			return true
 		}

@@ -12,12 +12,14 @@ import (
 // whether it has happened already or not. Worlds that differ in nothing else
 // are the same.
 func (w *world) settled(v *view, o *history.Op) bool {
-	id, ok := processOf(o.Call)
-	p := w.state.Processes[id]
-	if token := leaseTokenOf(o); token != "" && (p == nil || !p.Lease.Held || p.Lease.Token != token) {
-		// It was granted before the operation was called, and does not come back.
+	if batch, is := o.Call.(model.Batch); is {
+		return slices.ContainsFunc(batch.Ops, func(call model.Op) bool { return fenceOf(call) != nil && w.lostItsLease(call) })
+	}
+	if w.lostItsLease(o.Call) {
 		return true
 	}
+	id, ok := processOf(o.Call)
+	p := w.state.Processes[id]
 	if !ok || p == nil || v.mayBePruned(id) {
 		// In another life it may still have a place.
 		return false
@@ -42,10 +44,18 @@ func (w *world) settled(v *view, o *history.Op) bool {
 	return false
 }
 
-// leaseTokenOf is the token of the lease that an operation can only happen
-// under, empty if there is none.
-func leaseTokenOf(o *history.Op) string {
-	switch call := o.Call.(type) {
+// lostItsLease tells whether a call can only happen under a lease that is over: it
+// was granted before the call, and does not come back.
+func (w *world) lostItsLease(call model.Op) bool {
+	id, _ := processOf(call)
+	p, token := w.state.Processes[id], leaseTokenOf(call)
+	return token != "" && (p == nil || !p.Lease.Held || p.Lease.Token != token)
+}
+
+// leaseTokenOf is the token of the lease that a call can only happen under, empty
+// if there is none.
+func leaseTokenOf(call model.Op) string {
+	switch call := call.(type) {
 	case model.RenewProcessLease:
 		return call.Lease.LeaseToken
 	case model.ReleaseForRetry:
@@ -53,7 +63,7 @@ func leaseTokenOf(o *history.Op) string {
 	case model.CompleteProcessLease:
 		return call.Completion.LeaseToken
 	}
-	if fence := fenceOf(o.Call); fence != nil {
+	if fence := fenceOf(call); fence != nil {
 		return fence.LeaseToken
 	}
 	return ""

@@ -129,7 +129,8 @@ const maxViolations = 20
 // Judge runs all checkers over a history.
 func Judge(h *history.History, options Options) Verdicts {
 	v := newView(h, options)
-	each := newView(&history.History{Ops: single(h.Ops), Faults: h.Faults, Notes: h.Notes, State: h.State}, options)
+	plain := newView(h.With(parts(h.Ops)), options)
+	each := newView(h.With(single(plain.Ops)), options)
 	var verdicts Verdicts
 	for _, c := range []struct {
 		name  string
@@ -138,15 +139,15 @@ func Judge(h *history.History, options Options) Verdicts {
 	}{
 		{"model", v, checkModel},
 		{"order", v, checkOrder},
-		{"logs", v, checkLogs},
-		{"handles", v, checkHandles},
-		{"ends", v, checkEnds},
+		{"logs", plain, checkLogs},
+		{"handles", plain, checkHandles},
+		{"ends", plain, checkEnds},
 		{"lives", each, checkLives},
 		{"watches", v, checkWatches},
 		{"feeds", v, checkFeeds},
 		{"tokens", each, checkTokens},
 		{"holders", each, checkHolders},
-		{"queue", v, checkQueue},
+		{"queue", plain, checkQueue},
 		{"lease time", each, checkLeaseTime},
 		{"porcupine register", each, checkRegisters},
 		{"porcupine lease", each, checkLeases},

@@ -27,7 +27,7 @@ type view struct {
 
 func newView(h *history.History, options Options) *view {
 	v := &view{History: h, options: options}
-	v.ended, v.pruned = prunable(h.Ops)
+	v.ended, v.pruned = prunable(parts(h.Ops))
 	for _, o := range h.Ops {
 		switch {
 		case o.Judged() && o.Info.Term == 0:

@@ -50,6 +50,14 @@ func (s span) holds(revision, clockMs uint64) bool {
 	return revision != 0 && revision >= s.from.revision && revision <= s.to.revision && clockMs >= s.from.clockMs && clockMs <= s.to.clockMs
 }
 
+// unlessExact is the span, or none if it has but one place.
+func (s span) unlessExact() span {
+	if s.from.revision == s.to.revision && s.from.clockMs == s.to.clockMs {
+		return span{}
+	}
+	return s
+}
+
 // at moves the clocks of a world. Revisions move by operations alone.
 func (w *world) at(info when) {
 	w.state.ClockMs, w.state.LeaseTimeMs = info.clockMs, info.leaseTimeMs
@@ -96,6 +104,7 @@ func (w *world) setVague(id string, v vague) {
 	if w.vague == nil {
 		w.vague = make(map[string]vague)
 	}
+	v.changed, v.created = v.changed.unlessExact(), v.created.unlessExact()
 	w.vague[id] = v
 	if v.changed == (span{}) && v.created == (span{}) && !v.leaseVague && !v.delayVague && !v.fencingVague {
 		delete(w.vague, id)
@@ -163,26 +172,22 @@ func (w *world) row(id string) *model.Process {
 	return w.state.Processes[id]
 }
 
+// correctRecord takes from an answer when a record was written, which is known from
+// then on.
 func (w *world) correctRecord(r *registry.ProcessRecord) {
-	v := w.vague[r.ID]
+	v, known := w.vague[r.ID]
 	p := w.state.Processes[r.ID]
-	if p == nil {
+	if p == nil || !known {
 		return
 	}
-	if v.changed.holds(r.Revision, r.UpdatedAtMs) && (p.Revision != r.Revision || p.UpdatedAtMs != r.UpdatedAtMs) {
-		p = w.row(r.ID)
-		p.Revision, p.UpdatedAtMs = r.Revision, r.UpdatedAtMs
-	}
-	if v.created.holds(r.Life, r.CreatedAtMs) && (p.Life != r.Life || p.CreatedAtMs != r.CreatedAtMs) {
-		p = w.row(r.ID)
-		p.Life, p.CreatedAtMs = r.Life, r.CreatedAtMs
-	}
 	exact := v
-	if p.Revision == r.Revision && p.UpdatedAtMs == r.UpdatedAtMs {
-		exact.changed = span{}
+	if v.changed.holds(r.Revision, r.UpdatedAtMs) {
+		p = w.row(r.ID)
+		p.Revision, p.UpdatedAtMs, exact.changed = r.Revision, r.UpdatedAtMs, span{}
 	}
-	if p.Life == r.Life && p.CreatedAtMs == r.CreatedAtMs {
-		exact.created = span{}
+	if v.created.holds(r.Life, r.CreatedAtMs) {
+		p = w.row(r.ID)
+		p.Life, p.CreatedAtMs, exact.created = r.Life, r.CreatedAtMs, span{}
 	}
 	if exact != v {
 		w.setVague(r.ID, exact)
@@ -298,17 +303,6 @@ func deref(text *string) string {
 		return ""
 	}
 	return *text
-}
-
-// open are the unknown operations that happened and would otherwise still have
-// something to do.
-func (w *world) open(v *view) (open []int) {
-	for _, i := range w.used {
-		if !w.settled(v, v.Ops[i]) {
-			open = append(open, i)
-		}
-	}
-	return open
 }
 
 // use notes that an unknown operation happened.

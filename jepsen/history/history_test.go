@@ -49,12 +49,14 @@ func record(t *testing.T) (*History, string) {
 	feed := r.Follow("w2", Follow{Resumes: &watch.Index})
 	r.Item(feed, Item{Node: "n2", Cursor: "c.0.7"})
 	r.Item(feed, Item{Node: "n2", Change: &registry.ProcessChange{Revision: 8, ProcessID: "p", Life: 1, Kind: registry.ChangeAppended, Sequence: 5}})
+	batch := r.Invoke("c2", model.Batch{Ops: []model.Op{model.ClearProcessWait{ProcessID: "p"}, model.RevokeHandle{ProcessID: "p"}}})
+	r.Return(batch, OK, model.Answer{Batch: []model.Answer{{Lease: &lease}, {}}}, info, nil)
 	r.Fault(Fault{Name: "kill", Number: 1, Phase: Begin, Detail: "n1 (leader)"})
 	r.Fault(Fault{Name: "kill", Number: 1, Phase: Recovered})
 	r.Note("a %s", "remark")
 	r.State(registry.StateReport{Index: 4, Agree: true, Members: []registry.MemberState{{ID: "n1", Hash: "h"}}})
 	r.Invoke("c1", model.ListNonTerminal{}) // never returns
-	if ok, refused, unknown := r.Counts(); ok != 3 || refused != 1 || unknown != 1 {
+	if ok, refused, unknown := r.Counts(); ok != 4 || refused != 1 || unknown != 1 {
 		t.Errorf("counted %d, %d, %d", ok, refused, unknown)
 	}
 	h, err := r.Close()
@@ -90,7 +92,7 @@ func TestAHistoryIsReadAsItWasRecorded(t *testing.T) {
 	if !reflect.DeepEqual(h.Streams, again.Streams) || len(h.Streams) != 2 || again.Streams[1].Over() || again.Streams[0].Code != registry.CodeLifeEnded {
 		t.Errorf("the streams %+v\nwere read as %+v", h.Streams, again.Streams)
 	}
-	if h.Ops[5].Returned() || again.Ops[5].Returned() || again.Ops[5].Outcome != Unknown {
+	if h.Ops[6].Returned() || again.Ops[6].Returned() || again.Ops[6].Outcome != Unknown {
 		t.Error("what never returned is not unknown")
 	}
 }
@@ -104,6 +106,9 @@ func TestCallsAreReadAsTheyWere(t *testing.T) {
 		model.ListProcesses{Filter: registry.ProcessListFilter{Definition: registry.JSON("null")}},
 		model.TransferHandleGrants{From: registry.SessionScope{SessionID: "a"}, To: registry.SessionScope{SessionID: "b"}, ProcessIDs: []string{"p"}},
 		model.CompleteProcess{ProcessID: "p", Output: registry.ProcessAwaitOutput{Kind: registry.OutputSuccess, Value: registry.JSON("null")}},
+		model.Batch{Ops: []model.Op{
+			model.CompleteProcessLease{Completion: registry.ProcessLeaseCompletion{ProcessID: "p", LeaseToken: "t"}}, model.ClearProcessWait{ProcessID: "p"},
+		}},
 	)
 	for i, call := range calls {
 		l, err := invokeLine(&Op{Index: i, Call: call})
@@ -126,7 +131,7 @@ func TestAHistoryThatWasCutOffIsReadUpToThere(t *testing.T) {
 	if err := os.WriteFile(path, text[:len(text)-5], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if h, err := Read(path); err != nil || len(h.Ops) != 5 {
+	if h, err := Read(path); err != nil || len(h.Ops) != 6 {
 		t.Errorf("%v, %v", h, err)
 	}
 }
@@ -179,8 +184,8 @@ func TestEDNIsThatOfJepsen(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	// 6 calls, 5 returns, 2 faults, 6 of streams.
-	if len(lines) != 19 {
+	// 7 calls, 6 returns, 2 faults, 6 of streams.
+	if len(lines) != 21 {
 		t.Fatalf("%d lines:\n%s", len(lines), out.String())
 	}
 	text := out.String()
@@ -196,7 +201,7 @@ func TestEDNIsThatOfJepsen(t *testing.T) {
 		`:process :stream-1, :f :item, :time `,
 		`{"node" "n2","change" {"revision" 8,"process_id" "p","life" 1,"kind" "appended","sequence" 5}}`,
 		`:f :leave, :time `,
-		":index 18}",
+		":index 20}",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in\n%s", want, text)

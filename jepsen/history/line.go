@@ -61,7 +61,7 @@ var calls = table(
 	model.ClaimProcessLease{}, model.ReclaimProcessLease{}, model.RenewProcessLease{}, model.GetProcessLease{}, model.CompleteProcessLease{},
 	model.GrantHandle{}, model.RevokeHandle{}, model.TransferHandleGrants{}, model.ListHandleGrants{}, model.HasHandleGrant{},
 	model.HandleGrantsForProcess{}, model.DeleteSessionProcessState{}, model.PruneTerminalProcesses{},
-	model.CheckFence{}, model.ClaimNext{}, model.ReleaseForRetry{},
+	model.CheckFence{}, model.ClaimNext{}, model.ReleaseForRetry{}, model.Batch{},
 )
 
 func table(ops ...model.Op) map[string]reflect.Type {
@@ -107,14 +107,21 @@ func opFrom(l *line) (*Op, error) {
 	if !ok {
 		return nil, fmt.Errorf("there is no operation %q", l.Op)
 	}
-	call := reflect.New(typ)
-	if err := json.Unmarshal(l.Args, call.Interface()); err != nil {
+	call, err := callFrom(typ, l.Args)
+	if err != nil {
 		return nil, fmt.Errorf("the arguments of %s: %w", l.Op, err)
 	}
-	return &Op{
-		Index: *l.Index, Client: l.Client, Call: call.Elem().Interface().(model.Op),
-		InvokeNs: l.AtNs, ReturnNs: Pending, Outcome: Unknown,
-	}, nil
+	return &Op{Index: *l.Index, Client: l.Client, Call: call, InvokeNs: l.AtNs, ReturnNs: Pending, Outcome: Unknown}, nil
+}
+
+// callFrom reads a call of a type.
+func callFrom(typ reflect.Type, args json.RawMessage) (model.Op, error) {
+	if typ == reflect.TypeFor[model.Batch]() {
+		return batchFrom(args)
+	}
+	call := reflect.New(typ)
+	err := json.Unmarshal(args, call.Interface())
+	return call.Elem().Interface().(model.Op), err
 }
 
 // finish adds to an operation what it came to.
@@ -135,6 +142,12 @@ func (o *Op) finish(l *line) error {
 // compact is the JSON of a struct without its zero fields, which are most. That
 // also keeps a JSON value that is absent apart from null.
 func compact(v any) (json.RawMessage, error) {
+	switch v := v.(type) {
+	case model.Batch:
+		return compactBatch(v)
+	case []model.Answer:
+		return compactAll(v)
+	}
 	value := reflect.ValueOf(v)
 	fields := make(map[string]json.RawMessage)
 	for i := range value.NumField() {
@@ -142,7 +155,8 @@ func compact(v any) (json.RawMessage, error) {
 			continue
 		}
 		write, field := json.Marshal, value.Field(i).Interface()
-		if value.Field(i).Kind() == reflect.Struct && !hasForm(field) {
+		_, several := field.([]model.Answer)
+		if several || value.Field(i).Kind() == reflect.Struct && !hasForm(field) {
 			write = func(v any) ([]byte, error) { return compact(v) }
 		}
 		text, err := write(field)

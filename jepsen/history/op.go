@@ -62,7 +62,8 @@ func ofState(code registry.Code) bool {
 	switch code {
 	case registry.CodeNotFound, registry.CodeAlreadyExists, registry.CodeTerminal, registry.CodeUndeclaredEvent,
 		registry.CodeMissingReplayKey, registry.CodeReplayConflict, registry.CodePayloadRejected,
-		registry.CodeNotGranted, registry.CodeLeaseExpired, registry.CodeFenced, registry.CodeLifeEnded:
+		registry.CodeNotGranted, registry.CodeLeaseExpired, registry.CodeFenced, registry.CodeLifeEnded,
+		registry.CodeBatchRefused:
 		return true
 	}
 	return false
@@ -108,6 +109,13 @@ type History struct {
 	// State is the comparison of all replicas at the end, nil when the run did
 	// not get there.
 	State *registry.StateReport
+}
+
+// With is the history with other operations.
+func (h *History) With(ops []*Op) *History {
+	other := *h
+	other.Ops = ops
+	return &other
 }
 
 // Note is a remark of the harness.

@@ -52,13 +52,25 @@ func (r *Recorder) Invoke(client string, call model.Op) *Op {
 	// Under the lock, so that the lines are in the order of their times.
 	o := &Op{Index: len(r.history.Ops), Client: client, Call: call, InvokeNs: r.NowNs(), ReturnNs: Pending, Outcome: Unknown}
 	r.history.Ops = append(r.history.Ops, o)
-	if call, ok := call.(model.RegisterProcess); ok && !r.known[call.Registration.ID] {
-		r.known[call.Registration.ID] = true
-		r.processes = append(r.processes, call.Registration.ID)
-	}
+	r.registers(call)
 	l, err := invokeLine(o)
 	r.write(l, err)
 	return o
+}
+
+// registers notes the processes that a call may register.
+func (r *Recorder) registers(call model.Op) {
+	switch call := call.(type) {
+	case model.RegisterProcess:
+		if id := call.Registration.ID; !r.known[id] {
+			r.known[id] = true
+			r.processes = append(r.processes, id)
+		}
+	case model.Batch:
+		for _, op := range call.Ops {
+			r.registers(op)
+		}
+	}
 }
 
 // Return ends an operation.

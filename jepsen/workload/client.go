@@ -18,6 +18,7 @@ type Registry interface {
 	registry.Registry
 	registry.Queue
 	registry.Fences
+	registry.Batches
 }
 
 // Client makes calls and records them. One call is made at a time.

@@ -84,6 +84,8 @@ func performOnPart(ctx context.Context, r Registry, call model.Op) (a model.Answ
 		a.Claims, err = r.ClaimNext(ctx, registry.ClaimNextRequest{Owner: op.Owner, TTLMs: op.TTLMs, Limit: op.Limit, Kinds: op.Kinds, WaitMs: waitMs(ctx)})
 	case model.ReleaseForRetry:
 		return a, r.ReleaseForRetry(ctx, op.Completion, op.RetryAfterMs)
+	case model.Batch:
+		return performBatch(ctx, r, op)
 	case model.GrantHandle:
 		grant, err := r.GrantHandle(ctx, op.Scope, op.ProcessID, op.Descriptor)
 		return model.Answer{Grants: []registry.ProcessHandleGrant{grant}}, err
