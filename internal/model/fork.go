@@ -24,6 +24,7 @@ func (s *State) Fork(ids ...string) *State {
 
 func (p *Process) clone() *Process {
 	row := *p
-	row.Events, row.Acked = slices.Clone(p.Events), maps.Clone(p.Acked)
+	// Events never change, and an append to what is clipped makes a copy.
+	row.Events, row.Acked = slices.Clip(p.Events), maps.Clone(p.Acked)
 	return &row
 }
