@@ -26,16 +26,16 @@ type ahead struct {
 	gaps []int
 	// ids are the processes of all operations by index, empty where there are
 	// several or none.
-	ids []string
+	ids map[int]string
 }
 
 func lookAhead(v *view, never map[*history.Op]bool, groups map[uint64][]*history.Op, last uint64) *ahead {
 	a := &ahead{
 		about: make(map[string][]*history.Op), unknown: make(map[string][]*history.Op), handed: make(map[string][]handedAt),
-		gaps: make([]int, last+1), ids: make([]string, len(v.Ops)),
+		gaps: make([]int, last+1), ids: make(map[int]string, len(v.Ops)),
 	}
-	for i, o := range v.Ops {
-		a.ids[i], _ = processOf(o.Call)
+	for _, o := range v.Ops {
+		a.ids[o.Index], _ = processOf(o.Call)
 	}
 	for _, o := range v.judged {
 		for _, c := range o.Answer.Claims {
@@ -239,6 +239,9 @@ func deletesSession(o *history.Op) bool {
 // reaches tells whether an operation on several processes may change a row.
 func (w *world) reaches(o *history.Op, id string) bool {
 	p := w.state.Processes[id]
+	if o.Outcome == history.Refused {
+		return false
+	}
 	switch call := o.Call.(type) {
 	case model.DeleteSessionProcessState:
 		if p == nil {

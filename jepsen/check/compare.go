@@ -48,9 +48,6 @@ func differs(o *history.Op, want model.Answer) *unlike {
 		}
 		got.Record = want.Record
 	}
-	if len(got.Batch) > 0 && want.Code == 0 {
-		return batchDiffers(o, want)
-	}
 	for i := range got.Claims[:min(len(got.Claims), len(want.Claims))] {
 		if record := got.Claims[i].Record; record.Revision > o.Info.Revision && sameLife(&record, &want.Claims[i].Record) {
 			got.Claims = slices.Clone(got.Claims)
@@ -58,20 +55,6 @@ func differs(o *history.Op, want model.Answer) *unlike {
 		}
 	}
 	return difference(got, want)
-}
-
-// batchDiffers is differs for the answers of a batch.
-func batchDiffers(o *history.Op, want model.Answer) *unlike {
-	each := parts([]*history.Op{o})
-	if len(each) != len(want.Batch) || len(o.Answer.Batch) != len(want.Batch) {
-		return &unlike{"answered the batch", o.Answer.Batch, want.Batch}
-	}
-	for i, one := range each {
-		if why := differs(one, want.Batch[i]); why != nil {
-			return why
-		}
-	}
-	return nil
 }
 
 func sameLife(a, b *registry.ProcessRecord) bool {
@@ -174,15 +157,6 @@ func fieldsDifference(got, want model.Answer) *unlike {
 func asked(o *history.Op) model.Op {
 	l := o.Answer.Lease
 	switch call := o.Call.(type) {
-	case model.Batch:
-		if o.Outcome != history.OK {
-			return call
-		}
-		var ops []model.Op
-		for _, one := range parts([]*history.Op{o}) {
-			ops = append(ops, asked(one))
-		}
-		return model.Batch{Ops: ops}
 	case model.ClaimNext:
 		// The model may grant more than was granted: then the answers differ.
 		call.Tokens = slices.Repeat([]string{unknownToken}, call.Limit)

@@ -28,7 +28,7 @@ func collect(v *view) *evidence {
 		never: make(map[*history.Op]bool),
 	}
 	last := make(map[string]*history.Op)
-	for _, o := range parts(v.judged) {
+	for _, o := range v.judged {
 		if o.Answer.Event != nil {
 			e.event(o.Answer.Event)
 		}
@@ -94,22 +94,18 @@ func (e *evidence) lease(l *registry.ProcessLease) {
 // call any more.
 func (e *evidence) absent(v *view, last map[string]*history.Op) {
 	for _, o := range v.unknown {
-		for _, one := range parts([]*history.Op{o}) {
-			if v.leftNothing(one, last) {
-				e.never[o] = true
-			}
+		appended, ok := o.Call.(model.AppendEvent)
+		read := last[appended.ProcessID]
+		if !ok || read == nil || read.InvokeNs < o.ReturnNs || v.mayBePruned(appended.ProcessID) {
+			continue
 		}
+		e.never[o] = !slices.ContainsFunc(read.Answer.Events, sameAs(appended))
 	}
 }
 
-// leftNothing tells whether an append left no event where it would have to.
-func (v *view) leftNothing(o *history.Op, last map[string]*history.Op) bool {
-	appended, ok := o.Call.(model.AppendEvent)
-	read := last[appended.ProcessID]
-	if !ok || read == nil || read.InvokeNs < o.ReturnNs || v.mayBePruned(appended.ProcessID) {
-		return false
-	}
-	return !slices.ContainsFunc(read.Answer.Events, func(event registry.ProcessEvent) bool {
+// sameAs tells which event an append has written.
+func sameAs(appended model.AppendEvent) func(registry.ProcessEvent) bool {
+	return func(event registry.ProcessEvent) bool {
 		return string(event.Payload) == string(appended.Request.Payload)
-	})
+	}
 }

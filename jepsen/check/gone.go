@@ -66,7 +66,7 @@ func (r *replay) over(w *world, o *history.Op) bool {
 // something to do.
 func (r *replay) open(w *world) (open []int) {
 	for _, i := range w.used {
-		if !r.over(w, r.view.Ops[i]) {
+		if !r.over(w, r.view.byIndex[i]) {
 			open = append(open, i)
 		}
 	}

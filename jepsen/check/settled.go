@@ -12,9 +12,6 @@ import (
 // whether it has happened already or not. Worlds that differ in nothing else
 // are the same.
 func (w *world) settled(v *view, o *history.Op) bool {
-	if batch, is := o.Call.(model.Batch); is {
-		return slices.ContainsFunc(batch.Ops, func(call model.Op) bool { return fenceOf(call) != nil && w.lostItsLease(call) })
-	}
 	if w.lostItsLease(o.Call) {
 		return true
 	}

@@ -57,23 +57,7 @@ func (s *sim) advance() {
 
 // apply makes an operation take effect now.
 func (s *sim) apply(o *history.Op) {
-	call := o.Call
-	switch claim := call.(type) {
-	case model.ClaimProcessLease:
-		s.tokens++
-		claim.Token = fmt.Sprint("token-", s.tokens)
-		call = claim
-	case model.ReclaimProcessLease:
-		s.tokens++
-		claim.Token = fmt.Sprint("token-", s.tokens)
-		call = claim
-	case model.ClaimNext:
-		for range claim.Limit {
-			s.tokens++
-			claim.Tokens = append(claim.Tokens, fmt.Sprint("token-", s.tokens))
-		}
-		call = claim
-	}
+	call := s.drawn(o.Call)
 	before := s.state
 	if s.news != nil {
 		s.state = s.state.Clone()
@@ -81,6 +65,34 @@ func (s *sim) apply(o *history.Op) {
 	o.Answer = s.state.Do(call)
 	s.news.take(before, s.state, call, s.effectNs)
 	o.Info = registry.AnswerInfo{Revision: s.state.Revision, ClockMs: s.state.ClockMs, LeaseTimeMs: s.state.LeaseTimeMs, Term: 1, LeaderID: "n1"}
+}
+
+// drawn is a call with the tokens that a registry would draw for it.
+func (s *sim) drawn(call model.Op) model.Op {
+	token := func() string {
+		s.tokens++
+		return fmt.Sprint("token-", s.tokens)
+	}
+	switch call := call.(type) {
+	case model.ClaimProcessLease:
+		call.Token = token()
+		return call
+	case model.ReclaimProcessLease:
+		call.Token = token()
+		return call
+	case model.ClaimNext:
+		for range call.Limit {
+			call.Tokens = append(call.Tokens, token())
+		}
+		return call
+	case model.Batch:
+		var ops []model.Op
+		for _, op := range call.Ops {
+			ops = append(ops, s.drawn(op))
+		}
+		return model.Batch{Ops: ops}
+	}
+	return call
 }
 
 // do has a client make a call.

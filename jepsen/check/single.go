@@ -8,28 +8,6 @@ import (
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
-// parts are operations with those of each batch in its place.
-func parts(ops []*history.Op) (all []*history.Op) {
-	for _, o := range ops {
-		batch, is := o.Call.(model.Batch)
-		if !is {
-			all = append(all, o)
-			continue
-		}
-		for i, call := range batch.Ops {
-			answer := model.Answer{Code: o.Answer.Code}
-			if i < len(o.Answer.Batch) {
-				answer = o.Answer.Batch[i]
-			}
-			// Of a refused batch nothing is known but that no event may be left.
-			if _, appends := call.(model.AppendEvent); appends || o.Outcome != history.Refused {
-				all = append(all, as(o, call, answer))
-			}
-		}
-	}
-	return all
-}
-
 // single are operations on one process each, out of those without batches: a
 // claim-next is a claim of each process that it got, a release for a retry is a
 // release.

@@ -28,6 +28,7 @@ const (
 	StaleIsRefused   Sentence = "no write is accepted under a lease that was released or superseded before the write was called"
 	EndIsFinal       Sentence = "a process whose completion was acked stays as it was completed"
 	LivesAreApart    Sentence = "nothing of a life of a process that was pruned shows in a later one"
+	BatchIsWhole     Sentence = "a batch happens whole and at one moment, or not at all"
 	TokensAreUnique  Sentence = "no two grants of a lease have the same fencing token"
 	TokensGrow       Sentence = "a claim gets a greater fencing token than every grant that was acked before it was called, or has a smaller revision"
 	OneHolder        Sentence = "at most one owner holds the lease of a process at any lease time: none is granted before the one before has ended"
@@ -73,7 +74,11 @@ func violated(sentence Sentence, format string, args ...any) Violation {
 // about adds the operations that a violation is about.
 func (v Violation) about(ops ...*history.Op) Violation {
 	for _, o := range ops {
-		v.Ops = append(v.Ops, o.Index)
+		index := o.Index
+		if o.Whole != nil {
+			index = o.Whole.Index
+		}
+		v.Ops = append(v.Ops, index)
 		v.AtNs = max(v.AtNs, o.InvokeNs, o.ReturnNs)
 	}
 	return v
@@ -128,9 +133,8 @@ const maxViolations = 20
 
 // Judge runs all checkers over a history.
 func Judge(h *history.History, options Options) Verdicts {
-	v := newView(h, options)
-	plain := newView(h.With(parts(h.Ops)), options)
-	each := newView(h.With(single(plain.Ops)), options)
+	v := newView(h.With(parts(h.Ops)), options)
+	each := newView(h.With(single(v.Ops)), options)
 	var verdicts Verdicts
 	for _, c := range []struct {
 		name  string
@@ -139,15 +143,16 @@ func Judge(h *history.History, options Options) Verdicts {
 	}{
 		{"model", v, checkModel},
 		{"order", v, checkOrder},
-		{"logs", plain, checkLogs},
-		{"handles", plain, checkHandles},
-		{"ends", plain, checkEnds},
+		{"logs", v, checkLogs},
+		{"batches", v, checkBatches},
+		{"handles", v, checkHandles},
+		{"ends", v, checkEnds},
 		{"lives", each, checkLives},
 		{"watches", v, checkWatches},
 		{"feeds", v, checkFeeds},
 		{"tokens", each, checkTokens},
 		{"holders", each, checkHolders},
-		{"queue", plain, checkQueue},
+		{"queue", v, checkQueue},
 		{"lease time", each, checkLeaseTime},
 		{"porcupine register", each, checkRegisters},
 		{"porcupine lease", each, checkLeases},

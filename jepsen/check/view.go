@@ -18,6 +18,8 @@ type view struct {
 	// judged are the operations that the state answered, by revision and then
 	// by lease time; unknown are those that may have happened.
 	judged, unknown []*history.Op
+	// byIndex are all operations.
+	byIndex map[int]*history.Op
 	// noInfo are judged ones without the metadata that orders them.
 	noInfo []*history.Op
 	// ended and pruned are what prunable found.
@@ -26,9 +28,10 @@ type view struct {
 }
 
 func newView(h *history.History, options Options) *view {
-	v := &view{History: h, options: options}
-	v.ended, v.pruned = prunable(parts(h.Ops))
+	v := &view{History: h, options: options, byIndex: make(map[int]*history.Op, len(h.Ops))}
+	v.ended, v.pruned = prunable(h.Ops)
 	for _, o := range h.Ops {
+		v.byIndex[o.Index] = o
 		switch {
 		case o.Judged() && o.Info.Term == 0:
 			v.noInfo = append(v.noInfo, o)
@@ -127,5 +130,8 @@ func fenceOf(call model.Op) *registry.Fence {
 // String of an operation for the details of violations.
 func describe(o *history.Op) string {
 	id, _ := processOf(o.Call)
+	if o.Whole != nil {
+		return fmt.Sprintf("operation %d, %s %s in a batch by %s", o.Whole.Index, history.CallName(o.Call), id, o.Client)
+	}
 	return fmt.Sprintf("operation %d, %s %s by %s", o.Index, history.CallName(o.Call), id, o.Client)
 }

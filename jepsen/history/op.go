@@ -38,6 +38,8 @@ type Op struct {
 	Error string
 	// Info is the metadata of the answer, zero where there was no answer.
 	Info registry.AnswerInfo
+	// Whole is the batch that this is an operation of, where somebody took it apart.
+	Whole *Op
 }
 
 // Returned tells whether the operation has come back, whatever it came to.

@@ -38,6 +38,7 @@ func All() []Workload {
 		{Name: "grants", Help: "handles that are granted, revoked and moved, one or two at once; sessions that end; lists", turn: (*actor).grantTurn},
 		{Name: "waits", Help: "waits that are set and cleared, first starts, references and requests to abandon, with and without a lease", turn: (*actor).waitTurn},
 		{Name: "prune", Help: "processes that are pruned and registered anew while others append to them and lease them", turn: (*actor).lifeTurn},
+		{Name: "batches", Help: "several writes made one: on shared logs, refused in the middle, and whole lives of processes", turn: (*actor).batchTurn},
 		{Name: "watch", Help: "streams of events and changes, followed, let go of and resumed while processes are written to, pruned and registered anew", turn: (*actor).streamTurn, Watchers: 2},
 		{Name: "mixed", Help: "all of the above, and what else there is to call; a few streams", turn: (*actor).mixedTurn, prunesEarly: true, Watchers: 1},
 	}
@@ -78,7 +79,7 @@ func (w Workload) Run(ctx context.Context, clients []*Client, seed uint64) {
 func (a *actor) mixedTurn(ctx context.Context) {
 	turns := []func(context.Context){
 		a.registerTurn, a.registerTurn, a.registerTurn, a.leaseTurn, a.logTurn, a.onceTurn, a.grantTurn, a.waitTurn, a.lifeTurn,
-		a.queueTurn, a.queueTurn, a.otherTurn,
+		a.queueTurn, a.queueTurn, a.batchTurn, a.otherTurn,
 	}
 	turns[a.random.IntN(len(turns))](ctx)
 }

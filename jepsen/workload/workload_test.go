@@ -95,7 +95,7 @@ func missing(name string, recorder *history.Recorder) (names []string) {
 		"waits":    {"SetProcessWait", "SetProcessWait Fenced", "ClearProcessWait", "RequestProcessAbandon", "RecordFirstStarted", "SetExternalRef", "SetExternalRef AlreadyExists", "ListProcesses"},
 		"prune":    {"PruneTerminalProcesses", "AppendEvent NotFound", "AppendEvent UndeclaredEvent", "AppendEvent", "RenewProcessLease LeaseExpired", "HandleGrantsForProcess"},
 		"watch":    {"RegisterProcess", "PruneTerminalProcesses", "AppendEvent", "AppendEvent NotFound", "CompleteProcess"},
-		"mixed": {"RegisterProcess", "ClaimProcessLease", "AppendEvent", "GrantHandle", "SetProcessWait", "ClaimNext", "ReleaseForRetry", "ReclaimProcessLease", "CheckFence", "AckWake",
+		"mixed": {"RegisterProcess", "ClaimProcessLease", "AppendEvent", "GrantHandle", "SetProcessWait", "ClaimNext", "ReleaseForRetry", "ReclaimProcessLease", "CheckFence", "AckWake", "Batch",
 			"RecentEvents", "CountEventsThrough", "WakeEventsAfter", "ListNonTerminal"},
 	}
 	return slices.DeleteFunc(wanted[name], func(key string) bool { return seen[key] })
