@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
@@ -61,4 +62,22 @@ func TestAReadMayStandBeforeWhatItShows(t *testing.T) {
 	read.Outcome = history.OK
 	s.ops = append(s.ops, read)
 	expectNothing(t, Judge(s.history(), whole))
+}
+
+// TestWorldsThatCameToTheSameAreOne has registrations that were lost and then
+// repeated: either of the two may have made the record that the repeat shows, and
+// nothing ever tells which.
+func TestWorldsThatCameToTheSameAreOne(t *testing.T) {
+	s := newSim(1, 0)
+	s.processes = 20
+	for i := range s.processes {
+		call := model.RegisterProcess{Registration: registration(fmt.Sprint("p", i), "a")}
+		lost := s.do(call)
+		lost.Outcome, lost.Answer, lost.Info = history.Unknown, model.Answer{}, registry.AnswerInfo{}
+		s.do(call)
+	}
+	violations, checked, undecided := checkModel(newView(s.history(), whole))
+	if len(violations) > 0 || undecided != "" || !strings.HasSuffix(checked, "at most 2 worlds") {
+		t.Error(violations, undecided, checked)
+	}
 }
