@@ -26,6 +26,11 @@ func checkWatches(v *view) (violations []Violation, checked, _ string) {
 	if len(v.Streams) == 0 {
 		return nil, "no streams", ""
 	}
+	for _, c := range v.Complaints {
+		found := violated(NodesFollow, "%s says of %s: %s", c.Client, c.Node, c.Text)
+		found.AtNs = c.AtNs
+		violations = append(violations, found)
+	}
 	log := newLifelog(v)
 	watches, events, nodes := 0, 0, make(map[string]bool)
 	for _, s := range v.Streams {

@@ -259,6 +259,10 @@ var brokenWatches = []struct {
 		s.Code, s.Error = registry.CodeInternal, "broken"
 		return true
 	}, StreamEnds},
+	{"a client could not take what a node sent", func(h *history.History) bool {
+		h.Complaints = []history.Complaint{{Client: "w", Node: "n1", Text: "event 7 came behind event 5"}}
+		return true
+	}, NodesFollow},
 	{"a watch goes on one event too late", resumedAt(1), StreamResumes},
 	{"a watch goes on one event too early", resumedAt(-1), StreamResumes},
 	{"a watch does not bring the last event", func(h *history.History) bool {

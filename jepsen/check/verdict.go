@@ -46,6 +46,7 @@ const (
 	WatchIsFresh     Sentence = "a stream begins no earlier than what was acked before: no process is unknown then, no earlier life the present one"
 	StreamEnds       Sentence = "a watch ends only with its life, or where there is no process; a feed only where it cannot be continued"
 	StreamResumes    Sentence = "a stream that goes on from a cursor goes on just behind what the one before had brought"
+	NodesFollow      Sentence = "no node sends on a stream what does not follow what it sent before, or was not asked for; clients see that, and open the stream again"
 	StreamsCatchUp   Sentence = "when nothing is wrong and nothing is written any more, every stream has brought all that there is after 20 seconds"
 	FeedIsDense      Sentence = "a feed brings the changes of every revision behind its cursor, in order, each once"
 	FeedIsTrue       Sentence = "what a feed tells of a revision that an acked write made is what this write did: process, life, kind and sequence"

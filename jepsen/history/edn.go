@@ -50,6 +50,9 @@ func (h *History) WriteEDN(w io.Writer) error {
 	for _, s := range h.Streams {
 		events = append(events, s.edn()...)
 	}
+	for _, c := range h.Complaints {
+		events = append(events, ednEvent{atNs: c.AtNs, head: ":info, :process :" + c.Client + ", :f :" + typeComplaint, value: c, tagged: true})
+	}
 	slices.SortStableFunc(events, func(a, b ednEvent) int { return cmp.Compare(a.atNs, b.atNs) })
 	out := bufio.NewWriter(w)
 	for i, e := range events {

@@ -46,6 +46,7 @@ func record(t *testing.T) (*History, string) {
 	watch := r.Follow("w1", Follow{Process: "p", Sequence: 3, EndOnly: true})
 	r.Item(watch, Item{Node: "n1", Life: 1, Event: &registry.ProcessEvent{ProcessID: "p", Sequence: 4, EventType: "e", Payload: registry.JSON(`"é"`), OccurredAtMs: 5}})
 	r.Leave(watch, registry.Errorf(registry.CodeLifeEnded, registry.Fields{ProcessID: "p"}, "it was pruned"))
+	r.Complain("w1", "n1", errors.New("event 7 came behind event 5"))
 	feed := r.Follow("w2", Follow{Resumes: &watch.Index})
 	r.Item(feed, Item{Node: "n2", Cursor: "c.0.7"})
 	r.Item(feed, Item{Node: "n2", Change: &registry.ProcessChange{Revision: 8, ProcessID: "p", Life: 1, Kind: registry.ChangeAppended, Sequence: 5}})
@@ -89,7 +90,7 @@ func TestAHistoryIsReadAsItWasRecorded(t *testing.T) {
 	if !reflect.DeepEqual(h.Faults, again.Faults) || !reflect.DeepEqual(h.Notes, again.Notes) || !reflect.DeepEqual(h.State, again.State) {
 		t.Errorf("%+v\nwas read as\n%+v", h, again)
 	}
-	if !reflect.DeepEqual(h.Streams, again.Streams) || len(h.Streams) != 2 || again.Streams[1].Over() || again.Streams[0].Code != registry.CodeLifeEnded {
+	if !reflect.DeepEqual(h.Streams, again.Streams) || !reflect.DeepEqual(h.Complaints, again.Complaints) || len(h.Streams) != 2 || again.Streams[1].Over() || again.Streams[0].Code != registry.CodeLifeEnded {
 		t.Errorf("the streams %+v\nwere read as %+v", h.Streams, again.Streams)
 	}
 	if h.Ops[6].Returned() || again.Ops[6].Returned() || again.Ops[6].Outcome != Unknown {
@@ -146,6 +147,7 @@ func TestSpoiltHistoriesAreRefused(t *testing.T) {
 		"a fault without a fault":    `{"type":"fault"}`,
 		"a stream without a number":  `{"type":"follow","follow":{}}`,
 		"an item of no stream":       `{"type":"item","stream":0,"item":{}}`,
+		"an empty complaint":         `{"type":"complaint"}`,
 		"a stream that is no stream": `{"type":"leave"}`,
 		"arguments of another shape": `{"type":"invoke","index":0,"op":"GetProcess","args":[]}`,
 	} {
@@ -184,8 +186,8 @@ func TestEDNIsThatOfJepsen(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	// 7 calls, 6 returns, 2 faults, 6 of streams.
-	if len(lines) != 21 {
+	// 7 calls, 6 returns, 2 faults, 6 of streams, a complaint.
+	if len(lines) != 22 {
 		t.Fatalf("%d lines:\n%s", len(lines), out.String())
 	}
 	text := out.String()
@@ -201,7 +203,8 @@ func TestEDNIsThatOfJepsen(t *testing.T) {
 		`:process :stream-1, :f :item, :time `,
 		`{"node" "n2","change" {"revision" 8,"process_id" "p","life" 1,"kind" "appended","sequence" 5}}`,
 		`:f :leave, :time `,
-		":index 20}",
+		`:process :w1, :f :complaint, :time `,
+		":index 21}",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in\n%s", want, text)

@@ -12,13 +12,14 @@ import (
 // The types of lines beside the outcomes, which are the types of the lines of
 // operations that have returned.
 const (
-	typeInvoke = "invoke"
-	typeFault  = "fault"
-	typeNote   = "note"
-	typeState  = "state"
-	typeFollow = "follow"
-	typeItem   = "item"
-	typeLeave  = "leave"
+	typeInvoke    = "invoke"
+	typeFault     = "fault"
+	typeNote      = "note"
+	typeState     = "state"
+	typeFollow    = "follow"
+	typeItem      = "item"
+	typeLeave     = "leave"
+	typeComplaint = "complaint"
 )
 
 // line is one line of a history file. Which fields are there depends on Type.
@@ -36,10 +37,11 @@ type line struct {
 	Text   string          `json:"text,omitempty"`
 	State  json.RawMessage `json:"state,omitempty"`
 	// Stream numbers the streams; the others are about one of them.
-	Stream *int          `json:"stream,omitempty"`
-	Follow *Follow       `json:"follow,omitempty"`
-	Item   *Item         `json:"item,omitempty"`
-	Code   registry.Code `json:"code,omitempty"`
+	Stream    *int          `json:"stream,omitempty"`
+	Follow    *Follow       `json:"follow,omitempty"`
+	Item      *Item         `json:"item,omitempty"`
+	Complaint *Complaint    `json:"complaint,omitempty"`
+	Code      registry.Code `json:"code,omitempty"`
 }
 
 // info is the metadata of an answer as it is written.

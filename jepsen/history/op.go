@@ -104,10 +104,11 @@ type Fault struct {
 
 // History is everything that happened.
 type History struct {
-	Ops     []*Op
-	Streams []*Stream
-	Faults  []Fault
-	Notes   []Note
+	Ops        []*Op
+	Streams    []*Stream
+	Complaints []Complaint
+	Faults     []Fault
+	Notes      []Note
 	// State is the comparison of all replicas at the end, nil when the run did
 	// not get there.
 	State *registry.StateReport

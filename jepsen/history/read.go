@@ -61,7 +61,7 @@ func (h *History) add(text []byte) error {
 			return errors.New("a fault without a fault")
 		}
 		h.Faults = append(h.Faults, *l.Fault)
-	case typeFollow, typeItem, typeLeave:
+	case typeFollow, typeItem, typeLeave, typeComplaint:
 		return h.addToStream(&l)
 	case typeNote:
 		h.Notes = append(h.Notes, Note{Text: l.Text, AtNs: l.AtNs})

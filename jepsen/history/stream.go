@@ -55,6 +55,24 @@ type Item struct {
 	Cursor string                  `json:"cursor,omitempty"`
 }
 
+// Complaint is what a client says of a stream whose node broke its promises, or
+// failed. The client opens it again, so what it brings does not show that.
+type Complaint struct {
+	AtNs   int64  `json:"-"`
+	Client string `json:"-"`
+	Node   string `json:"node"`
+	Text   string `json:"text"`
+}
+
+// Complain notes a complaint.
+func (r *Recorder) Complain(client, node string, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := Complaint{AtNs: r.NowNs(), Client: client, Node: node, Text: why.Error()}
+	r.history.Complaints = append(r.history.Complaints, c)
+	r.write(line{Type: typeComplaint, AtNs: c.AtNs, Client: client, Complaint: &c}, nil)
+}
+
 // Over tells whether the stream has ended, by whomever.
 func (s *Stream) Over() bool { return s.LeftNs != Pending }
 
@@ -95,6 +113,14 @@ func (h *History) addToStream(l *line) error {
 			return errors.New("streams are not numbered 0, 1, 2 and so on")
 		}
 		h.Streams = append(h.Streams, &Stream{Index: *l.Stream, Client: l.Client, Follow: *l.Follow, BeganNs: l.AtNs, LeftNs: Pending})
+		return nil
+	}
+	if l.Type == typeComplaint {
+		if l.Complaint == nil {
+			return errors.New("a complaint without a complaint")
+		}
+		l.Complaint.AtNs, l.Complaint.Client = l.AtNs, l.Client
+		h.Complaints = append(h.Complaints, *l.Complaint)
 		return nil
 	}
 	if l.Stream == nil || *l.Stream < 0 || *l.Stream >= len(h.Streams) {

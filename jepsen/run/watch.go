@@ -25,7 +25,7 @@ func (r *run) dialWatchers() error {
 	addrs := r.cluster.Addrs()
 	for i := range r.workload.Watchers {
 		for _, n := range r.cluster.Nodes() {
-			if err := dial(fmt.Sprintf("w%d@%s", i+1, n.ID), []string{n.Addr}); err != nil {
+			if err := dial(fmt.Sprintf("w%d-%s", i+1, n.ID), []string{n.Addr}); err != nil {
 				return err
 			}
 		}

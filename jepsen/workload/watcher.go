@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"log/slog"
 	"path"
 	"sync/atomic"
 	"time"
@@ -36,15 +37,12 @@ func DialWatcher(name string, addrs []string, nodes map[string]string, recorder 
 		if err != nil {
 			return nil, err
 		}
-		addr := path.Base(conn.Target())
-		node, known := nodes[addr]
-		if !known {
-			node = addr
-		}
+		node := nodeAt(path.Base(conn.Target()), nodes)
 		return &heard{stream, func() { w.node.Store(node) }}, nil
 	}
 	var err error
-	w.streams, err = client.Dial(addrs, client.WithoutSessions(), client.WithDialOptions(grpc.WithStreamInterceptor(listen)),
+	logger := slog.New(complaints{name, recorder, nodes})
+	w.streams, err = client.Dial(addrs, client.WithoutSessions(), client.WithLogger(logger), client.WithDialOptions(grpc.WithStreamInterceptor(listen)),
 		client.WithAttemptTimeout(2*time.Second), client.WithRetryTimeout(4*time.Second))
 	if err != nil {
 		return nil, err
