@@ -3,6 +3,7 @@ package workload
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,12 +11,13 @@ import (
 	"github.com/holdfast-registry/holdfast/internal/nodetest"
 	"github.com/holdfast-registry/holdfast/jepsen/check"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
+	"github.com/holdfast-registry/holdfast/jepsen/network"
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
 // TestStreamsAreJudgedRightOverASoundNode follows streams of a real node while
-// others work on it: whatever is found there is a fault of the watchers or of a
-// checker.
+// others work on it and connections break: whatever is found there is a fault of
+// the watchers or of a checker.
 func TestStreamsAreJudgedRightOverASoundNode(t *testing.T) {
 	cluster := nodetest.Start(t, 1, nil)
 	c, err := client.Dial(cluster.Addrs())
@@ -32,8 +34,14 @@ func TestStreamsAreJudgedRightOverASoundNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	watchers := NewWatchers(recorder, 1)
+	proxy := network.NewProxy()
+	t.Cleanup(func() { proxy.Close() })
+	front, err := proxy.Front("n1", cluster.Addrs()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"w1", "w2"} {
-		watcher, err := DialWatcher(name, cluster.Addrs(), map[string]string{cluster.Addrs()[0]: "n1"}, recorder)
+		watcher, err := DialWatcher(name, []string{front}, map[string]string{front: "n1"}, recorder)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -42,8 +50,18 @@ func TestStreamsAreJudgedRightOverASoundNode(t *testing.T) {
 	load, stop := context.WithTimeout(t.Context(), 5*time.Second)
 	defer stop()
 	watchers.Start(load)
+	var cutting sync.WaitGroup
+	cutting.Go(func() {
+		cut := time.NewTicker(300 * time.Millisecond)
+		defer cut.Stop()
+		for load.Err() == nil {
+			<-cut.C
+			proxy.Reset(network.Link{From: network.Clients, To: "n1"})
+		}
+	})
 	work := NewClient("c1", c, recorder)
 	w.Run(load, []*Client{work, NewClient("c2", c, recorder)}, 1)
+	cutting.Wait()
 	if err := ReadBack(t.Context(), work, recorder.Processes()); err != nil {
 		t.Fatal(err)
 	}
