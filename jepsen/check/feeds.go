@@ -81,7 +81,7 @@ func (f *feed) begins() *Violation {
 	if f.Resumes != nil {
 		before := f.log.view.Streams[*f.Resumes]
 		after, err := registry.ParseChangeCursor(f.Cursor)
-		if last := before.Revision(); err != nil || after.Revision != last && !(after.Revision+1 == last && midway(before)) {
+		if last := before.Revision(); err != nil || after.Revision != last && !(after.Revision+1 == last && f.midway(before)) {
 			return f.fail(StreamResumes, f.BeganNs, "stream %d had come to revision %d", before.Index, last)
 		}
 	}
@@ -104,9 +104,28 @@ func (f *feed) begins() *Violation {
 	return nil
 }
 
-// midway tells whether a feed may have been let go of with some of a revision
-// still to come: its cursor is before all of it then.
-func midway(s *history.Stream) bool {
+// midway tells whether the feed before may have been let go of with some of a
+// revision still to come: its cursor is before all of it then, and more of it
+// comes now.
+func (f *feed) midway(before *history.Stream) bool {
+	last := before.Revision()
+	of := func(s *history.Stream) (changes int, all bool) {
+		for _, item := range s.Items {
+			if item.Change != nil && item.Change.Revision == last {
+				changes++
+			}
+			all = item.Change != nil && item.Change.Revision > last
+		}
+		return changes, all
+	}
+	had, _ := of(before)
+	has, all := of(f.Stream)
+	return has > had || !all && lastOfSeveral(before)
+}
+
+// lastOfSeveral tells whether a feed ends with a change of a kind of which one
+// revision may have several.
+func lastOfSeveral(s *history.Stream) bool {
 	n := len(s.Items)
 	return n > 0 && s.Items[n-1].Change != nil && several(s.Items[n-1].Change.Kind)
 }

@@ -213,7 +213,7 @@ func ackedAppend(h *history.History) func(c, _ *registry.ProcessChange) bool {
 // come to.
 func feedResumedAt(h *history.History, off int) bool {
 	s := pickStream(h, func(s *history.Stream) bool {
-		return s.Process == "" && s.Resumes != nil && h.Streams[*s.Resumes].Revision() > 1 && !midway(h.Streams[*s.Resumes])
+		return s.Process == "" && s.Resumes != nil && h.Streams[*s.Resumes].Revision() > 1 && !lastOfSeveral(h.Streams[*s.Resumes])
 	})
 	if s == nil {
 		return false

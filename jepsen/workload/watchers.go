@@ -50,20 +50,22 @@ func NewWatchers(recorder *history.Recorder, seed uint64) *Watchers {
 func (ws *Watchers) Add(w *Watcher) { ws.all = append(ws.all, w) }
 
 // Start has the watchers follow what there is. While there is load they let go
-// and begin again all the time; what they follow when the load ends they follow
-// until Close.
+// and begin again all the time, but for one watch of each, and the feed of every
+// other; what they follow when the load ends they follow until Close.
 func (ws *Watchers) Start(load context.Context) {
 	for i, w := range ws.all {
 		for j := range watchesEach + 1 {
 			a := &actor{client: w.Client, random: rand.New(rand.NewPCG(ws.seed, uint64(2000+100*i+j)))}
-			turn := ws.watchTurn
+			turn, stays := ws.watchTurn, j == 0
 			if j == watchesEach {
-				turn = ws.feedTurn
+				turn, stays = ws.feedTurn, i%2 == 1
 			}
 			ws.working.Go(func() {
 				for load.Err() == nil && w.ctx.Err() == nil {
 					a.rest(load, 5*time.Millisecond, 500*time.Millisecond)
-					turn(load, w, a)
+					ctx, end, pace := w.spell(load, a, stays)
+					turn(load, ctx, w, a, pace)
+					end()
 				}
 			})
 		}
@@ -83,12 +85,13 @@ func (ws *Watchers) Close() (err error) {
 }
 
 // spell is how long a stream is followed: for a while, unless the load ends
-// before. pace is a rest between two items, which most readers do without.
-func (w *Watcher) spell(load context.Context, a *actor) (ctx context.Context, end context.CancelFunc, pace func()) {
+// before, or for good. pace is a rest between two items, which most readers do
+// without.
+func (w *Watcher) spell(load context.Context, a *actor, stays bool) (ctx context.Context, end context.CancelFunc, pace func()) {
 	ctx, cancel := context.WithCancel(w.ctx)
-	length := 100*time.Millisecond + time.Duration(a.random.Int64N(int64(8*time.Second)))
+	length := 100*time.Millisecond + time.Duration(a.random.Int64N(int64(4*time.Second)))
 	timer := time.AfterFunc(length, func() {
-		if load.Err() == nil {
+		if load.Err() == nil && !stays {
 			cancel()
 		}
 	})
@@ -105,7 +108,7 @@ func (w *Watcher) spell(load context.Context, a *actor) (ctx context.Context, en
 
 // watchTurn follows the events of a process: from the beginning or the middle,
 // to its end alone, or from where somebody let go.
-func (ws *Watchers) watchTurn(load context.Context, w *Watcher, a *actor) {
+func (ws *Watchers) watchTurn(load, ctx context.Context, w *Watcher, a *actor, pace func()) {
 	ids := ws.recorder.Processes()
 	if len(ids) == 0 || load.Err() != nil {
 		return
@@ -121,14 +124,12 @@ func (ws *Watchers) watchTurn(load context.Context, w *Watcher, a *actor) {
 	case 3:
 		asked.EndOnly = true
 	}
-	ctx, end, pace := w.spell(load, a)
-	defer end()
 	ws.leave(w.events(ctx, w.follow(asked), pace))
 }
 
 // feedTurn follows the changes of all processes, from where somebody let go if
 // anybody did. What cannot be continued is begun anew, and what there is listed.
-func (ws *Watchers) feedTurn(load context.Context, w *Watcher, a *actor) {
+func (ws *Watchers) feedTurn(load, ctx context.Context, w *Watcher, a *actor, pace func()) {
 	if load.Err() != nil {
 		return
 	}
@@ -136,8 +137,6 @@ func (ws *Watchers) feedTurn(load context.Context, w *Watcher, a *actor) {
 	if left := ws.takeLeft(a, func(f history.Follow) bool { return f.Process == "" }); left != nil {
 		asked = *left
 	}
-	ctx, end, pace := w.spell(load, a)
-	defer end()
 	left := w.changes(ctx, w.follow(asked), pace)
 	ws.leave(left)
 	if left == nil && load.Err() == nil {
