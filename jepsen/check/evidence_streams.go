@@ -46,6 +46,9 @@ func (e *streamedEvidence) mayMake(o *history.Op, revision uint64) bool {
 	return true
 }
 
+// tells tells whether a feed brought what made a revision.
+func (e *streamedEvidence) tells(revision uint64) bool { return len(e.changes[revision]) > 0 }
+
 // mayWrite tells whether an event that an operation has written is the one that
 // came in its place.
 func (e *streamedEvidence) mayWrite(s *model.State, event *registry.ProcessEvent) bool {

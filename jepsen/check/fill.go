@@ -12,7 +12,7 @@ import (
 // unknown are the worlds in which an unknown operation made a revision.
 func (r *replay) unknown(w *world, revision uint64, group []*history.Op) (made []*world) {
 	for _, o := range r.view.unknown {
-		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !w.inOrder(o) || !r.streamed.mayMake(o, revision) {
+		if w.has(o.Index) || r.evidence.never[o] || o.InvokeNs > r.returned[revision] || !r.inOrder(w, o, revision) || !r.streamed.mayMake(o, revision) {
 			continue
 		}
 		if twin := r.twins[o]; twin != nil && !w.has(twin.Index) && !r.over(w, twin) || r.over(w, o) {
@@ -69,10 +69,11 @@ func twinsOf(unknown []*history.Op, never map[*history.Op]bool) map[*history.Op]
 }
 
 // inOrder tells whether an unknown operation may follow another one: of two
-// that do not touch each other only one order is looked at.
-func (w *world) inOrder(o *history.Op) bool {
+// that do not touch each other only one order is looked at, unless a stream tells
+// the order.
+func (r *replay) inOrder(w *world, o *history.Op, revision uint64) bool {
 	before := w.lastUnknown
-	if before == nil || before.Index < o.Index {
+	if before == nil || before.Index < o.Index || r.streamed.tells(revision-1) || r.streamed.tells(revision) {
 		return true
 	}
 	one, single := processOf(before.Call)
