@@ -10,3 +10,6 @@ func failpoint(string) {}
 
 // testConfig changes nothing in a program that is not built for tests.
 func testConfig(*Config) {}
+
+// testStore changes nothing in a program that is not built for tests.
+func testStore(s store) store { return s }

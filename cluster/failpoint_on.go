@@ -17,7 +17,8 @@ const failpoints = true
 // HOLDFAST_FAILPOINT arms one from the start; the file that
 // HOLDFAST_FAILPOINT_FILE names arms the one whose name it holds, so that a
 // running node can be armed. With "hang" and a space before its name a point
-// does not kill: whoever comes there stays as long as it is armed.
+// does not kill: whoever comes there stays as long as it is armed. The points of
+// the store can also fail, and not only crash: see faultyStore.
 //
 //	snapshot.write.begin         nothing is written of this node's own snapshot
 //	snapshot.write.middle        some of it is written
@@ -30,6 +31,8 @@ const failpoints = true
 //	propose.before               decided commands are about to be proposed
 //	log.append.before            entries are about to be written to the log
 //	log.append.after             they are written, nobody was told
+//	store.sync.before            anything is about to be written to log or stable store
+//	store.sync.after             it is written, nobody was told
 func failpoint(name string) {
 	for armedFailpoint() == "hang "+name {
 		time.Sleep(10 * time.Millisecond) // nothing tells that the file has changed

@@ -11,4 +11,5 @@ const (
 	trustsVerifyLeader flaw = 1
 	skipsReadBarrier   flaw = 2
 	skipsFsync         flaw = 3
+	ignoresDiskErrors  flaw = 4
 )

@@ -1,4 +1,4 @@
-//go:build !mutant_fsync && !mutant_read_barrier && !mutant_verify_leader
+//go:build !mutant_disk_errors && !mutant_fsync && !mutant_read_barrier && !mutant_verify_leader
 
 package cluster
 

@@ -76,7 +76,8 @@ func Open(config Config) (*Node, error) {
 		closing:  make(chan struct{}),
 		serving:  make(chan struct{}),
 	}
-	n.log = &watchedLog{LogStore: config.Storage.LogStore, metrics: n.metrics, sizes: logSizes{most: config.TrailingLogs}, failed: n.appendFailed}
+	writes := &disk{closing: n.closing, failed: n.diskFailed}
+	n.log = &watchedLog{LogStore: config.Storage.LogStore, disk: writes, metrics: n.metrics, sizes: logSizes{most: config.TrailingLogs}}
 	n.replica = &replica{
 		machine: fsm.NewMachine(), identity: n.identity, logger: n.logger, metrics: n.metrics, hub: newHub(windowChanges), fatal: n.fatal,
 		membersChanged: config.OnMembersChange, snapshotTaken: func() { n.log.bytes.Store(0) },
@@ -98,8 +99,11 @@ func Open(config Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log cache: %w", err)
 	}
+	stable := &watchedStable{StableStore: config.Storage.store, disk: writes}
 	transport := &watchedTransport{Transport: config.Transport, node: n}
-	if n.raft, err = raft.NewRaft(rc, n.replica, recent, config.Storage.bolt, config.Storage.snapshots, transport); err != nil {
+	if n.raft, err = writes.start(func() (*raft.Raft, error) {
+		return raft.NewRaft(rc, n.replica, recent, stable, config.Storage.snapshots, transport)
+	}); err != nil {
 		return nil, errors.Join(fmt.Errorf("start raft: %w", err), n.replica.restoreFailed)
 	}
 	n.replica.started.Store(true)
@@ -109,7 +113,7 @@ func Open(config Config) (*Node, error) {
 	n.background.Add(4)
 	go n.followLeadership(leadership)
 	go n.observeLeader()
-	go n.watchLog()
+	go n.watchDisk()
 	go n.watchLag()
 	return n, nil
 }
@@ -117,7 +121,7 @@ func Open(config Config) (*Node, error) {
 // bootstrap writes the first configuration into an empty log.
 func (n *Node) bootstrap() error {
 	storage := n.config.Storage
-	hasState, err := raft.HasExistingState(storage.LogStore, storage.bolt, storage.snapshots)
+	hasState, err := raft.HasExistingState(storage.LogStore, storage.store, storage.snapshots)
 	if err != nil {
 		return fmt.Errorf("look for existing data: %w", err)
 	}
@@ -135,7 +139,7 @@ func (n *Node) bootstrap() error {
 	if !self {
 		return fmt.Errorf("the first configuration does not hold this node, %s at %s", n.config.ID, n.config.Addr)
 	}
-	err = raft.BootstrapCluster(n.config.raftConfig(), storage.LogStore, storage.bolt, storage.snapshots, n.config.Transport, configuration)
+	err = raft.BootstrapCluster(n.config.raftConfig(), storage.LogStore, storage.store, storage.snapshots, n.config.Transport, configuration)
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}

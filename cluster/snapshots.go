@@ -109,7 +109,7 @@ func (s *snapshotStore) Create(version raft.SnapshotVersion, index, term uint64,
 	if err != nil {
 		return nil, err
 	}
-	return &snapshotSink{SnapshotSink: sink}, nil
+	return &snapshotSink{SnapshotSink: sink, dir: s.path(sink.ID()) + unfinishedSuffix}, nil
 }
 
 // verify reads a snapshot through: raft's checksum of the file, and the frames.
@@ -265,12 +265,16 @@ func (s *snapshotStore) anyFrom() {
 // finds out whether the new one can be restored.
 type snapshotSink struct {
 	raft.SnapshotSink
+	// dir is the folder that it is written in.
+	dir string
 	// own is set when this node writes its own state.
 	own bool
 	// pipe leads to the verification, whose result comes through verified.
 	pipe     *io.PipeWriter
 	verified chan error
 	closed   bool
+	// ended is set when raft's sink was told to keep it, or to drop it.
+	ended bool
 }
 
 // Write implements io.Writer.
@@ -311,7 +315,7 @@ func (s *snapshotSink) beginVerification() {
 // Close implements io.Closer: from here on the snapshot is kept.
 func (s *snapshotSink) Close() error {
 	if s.own || s.closed {
-		return s.SnapshotSink.Close()
+		return s.keep()
 	}
 	s.closed = true
 	if s.pipe == nil {
@@ -321,11 +325,25 @@ func (s *snapshotSink) Close() error {
 	if err := <-s.verified; err != nil {
 		return errors.Join(fmt.Errorf("the snapshot that was sent to this node cannot be read: %w", err), s.SnapshotSink.Cancel())
 	}
+	return s.keep()
+}
+
+// keep closes raft's sink. That syncs the files and the name of their folder, but
+// not their own names in it, with which the log behind would be gone.
+func (s *snapshotSink) keep() error {
+	if s.ended {
+		return s.SnapshotSink.Close()
+	}
+	s.ended = true
+	if err := syncFolder(s.dir); err != nil {
+		return errors.Join(err, s.SnapshotSink.Cancel())
+	}
 	return s.SnapshotSink.Close()
 }
 
 // Cancel implements raft.SnapshotSink.
 func (s *snapshotSink) Cancel() error {
+	s.ended = true
 	if s.pipe != nil && !s.closed {
 		s.closed = true
 		s.pipe.CloseWithError(errors.New("cancelled"))

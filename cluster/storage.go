@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -28,6 +30,13 @@ const (
 // raft's own keys.
 var keyIdentity = []byte("holdfast/identity")
 
+// store holds raft's log, and what raft and the identity must not forget.
+type store interface {
+	raft.LogStore
+	raft.StableStore
+	io.Closer
+}
+
 // Storage is the data folder of a node: raft's log and stable store in one bolt
 // file, and the snapshots.
 type Storage struct {
@@ -36,7 +45,7 @@ type Storage struct {
 	LogStore raft.LogStore
 
 	dir       string
-	bolt      *raftboltdb.BoltStore
+	store     store
 	snapshots *snapshotStore
 	identity  *Identity
 }
@@ -58,7 +67,7 @@ type identityRecord struct {
 // A folder that holds a part of a node's data only, or another node's, is
 // refused: a node that starts empty under its old id would vote twice.
 func OpenStorage(dir, nodeID string) (*Storage, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := makeFolder(dir); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	path := filepath.Join(dir, logFile)
@@ -80,17 +89,47 @@ func OpenStorage(dir, nodeID string) (*Storage, error) {
 		}
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
+	store := testStore(bolt)
 	snapshots, err := openSnapshots(dir)
 	if err != nil {
-		bolt.Close()
+		store.Close()
 		return nil, fmt.Errorf("snapshot folder: %w", err)
 	}
-	identity, err := openIdentity(bolt, nodeID)
+	// Neither bolt nor raft makes the names last of what they have made here.
+	if err := syncFolder(dir); err != nil {
+		store.Close()
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	identity, err := openIdentity(store, nodeID)
 	if err != nil {
-		bolt.Close()
+		store.Close()
 		return nil, fmt.Errorf("data folder %s: %w", dir, err)
 	}
-	return &Storage{LogStore: bolt, dir: dir, bolt: bolt, snapshots: snapshots, identity: identity}, nil
+	return &Storage{LogStore: store, dir: dir, store: store, snapshots: snapshots, identity: identity}, nil
+}
+
+// makeFolder makes a data folder whose name outlives loss of power.
+func makeFolder(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(dir))
+}
+
+// syncFolder makes the names in a folder last: to sync a file does not, unless
+// the file system does more than it has to.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // folders are not synced there
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 func hasSnapshots(dir string) bool {
@@ -102,7 +141,7 @@ func hasSnapshots(dir string) bool {
 func (s *Storage) Identity() *Identity { return s.identity }
 
 // Close closes the files. The node must be closed before.
-func (s *Storage) Close() error { return s.bolt.Close() }
+func (s *Storage) Close() error { return s.store.Close() }
 
 // openIdentity reads the identity record, or makes one for a new folder.
 func openIdentity(store raft.StableStore, nodeID string) (*Identity, error) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -13,9 +12,9 @@ import (
 
 // The watchdogs, as they stand in the metric of their alarms.
 const (
-	// watchdogAppend: one append to the log store takes too long, or fails.
-	// Raft's heartbeats go on without the disk, so nobody would take over, or
-	// this node again. Fatal.
+	// watchdogAppend: one write of raft to the disk takes too long, or fails: to
+	// the log, or of the term and the vote. Raft's heartbeats go on without the
+	// disk, so nobody would take over, or this node again. Fatal.
 	watchdogAppend = "log_append"
 	// watchdogTakeover: the takeover of a term is not applied. Fatal.
 	watchdogTakeover = "takeover"
@@ -36,7 +35,8 @@ var watchdogNames = []string{watchdogAppend, watchdogTakeover, watchdogTransfer,
 
 // Limits are when the watchdogs bark. Zero values become the defaults.
 type Limits struct {
-	// Append is how long one append to the log store may take.
+	// Append is how long one append to the log store may take, or one write of
+	// the term or the vote.
 	Append time.Duration
 	// LagInterval is how often peers are asked how far they are; LagGrowths is
 	// for how many times in a row the lag must have grown, to more than
@@ -89,76 +89,30 @@ func (n *Node) fatalAlarm(watchdog string, err error) {
 	n.fatal(err)
 }
 
-// watchedLog measures a log store. It is what raft appends to.
-type watchedLog struct {
-	raft.LogStore
-	metrics *metrics
-	// appends counts the appends; appending is the number of the one under
-	// way, 0 when there is none.
-	appends   uint64
-	appending atomic.Uint64
-	// bytes counts what was appended since the last snapshot.
-	bytes atomic.Uint64
-	sizes logSizes
-	// failed is called when an append fails. Raft makes a leader step down
-	// then, which the same node may be elected after, and a follower refuse the
-	// entry; neither mends a disk that is full or broken.
-	failed func(error)
-}
-
-// StoreLog implements raft.LogStore.
-func (w *watchedLog) StoreLog(log *raft.Log) error { return w.StoreLogs([]*raft.Log{log}) }
-
-// StoreLogs implements raft.LogStore. Raft appends from one goroutine.
-func (w *watchedLog) StoreLogs(logs []*raft.Log) error {
-	failpoint("log.append.before")
-	begin := time.Now()
-	w.appends++
-	w.appending.Store(w.appends)
-	err := w.LogStore.StoreLogs(logs)
-	failpoint("log.append.after")
-	w.appending.Store(0)
-	w.metrics.appendSeconds.Observe(time.Since(begin).Seconds())
-	if err != nil {
-		w.failed(err)
-		return err
-	}
-	for _, log := range logs {
-		w.bytes.Add(uint64(len(log.Data)))
-		w.sizes.add(log.Index, uint64(len(log.Data)))
-	}
-	return nil
-}
-
-// appendFailed ends the node: its disk is full or broken.
-func (n *Node) appendFailed(err error) {
-	n.fatalAlarm(watchdogAppend, fmt.Errorf("an append to the log store failed: %w. "+
-		"Make room on the disk of this node or mend it, then start the node again", err))
-}
-
-// watchLog looks at the log store: an append that hangs is fatal, and much
-// appended since the last snapshot asks for another.
-func (n *Node) watchLog() {
+// watchDisk looks at the writes of raft to the disk: one that hangs is fatal,
+// and much appended since the last snapshot asks for another.
+func (n *Node) watchDisk() {
 	defer n.background.Done()
-	interval := min(n.config.Limits.Append/4, time.Second)
+	limit := n.config.Limits.Append
+	interval := min(limit/4, time.Second)
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	hanging := stopwatch{step: 2 * interval}
-	var append uint64
+	var write uint64
 	for {
 		select {
 		case <-n.closing:
 			return
 		case <-ticker.C:
 		}
-		// The same append as at the last look has gone on since then.
-		if number := n.log.appending.Load(); number == 0 || number != append {
+		// The same write as at the last look has gone on since then.
+		if number := n.log.disk.writing.Load(); number == 0 || number != write {
 			hanging.reset()
-			append = number
+			write = number
 		}
-		if hangs := hanging.look(time.Now()); append != 0 && hangs > n.config.Limits.Append {
-			n.fatalAlarm(watchdogAppend, fmt.Errorf("an append to the log store has taken more than %v, the limit is %v: "+
-				"look at the disk of this node, then start the node again", hangs.Round(time.Millisecond), n.config.Limits.Append))
+		if hangs := hanging.look(time.Now()); write != 0 && hangs > limit {
+			n.fatalAlarm(watchdogAppend, fmt.Errorf("an append to the log store, or a write of the term or the vote, has taken more than %v, the limit is %v: "+
+				"look at the disk of this node, then start the node again", hangs.Round(time.Millisecond), limit))
 			return
 		}
 		n.adjustTrailing()

@@ -1,0 +1,5 @@
+//go:build mutant_disk_errors
+
+package cluster
+
+const mutant = ignoresDiskErrors
