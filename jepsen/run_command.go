@@ -205,8 +205,9 @@ stay bounded. Folders of runs that were sound are removed. The exit codes are th
 of run.
 
 ` + choices(),
-		Example: "  go run ./jepsen soak --time 8h",
-		Args:    cobra.NoArgs,
+		Example: "  go run ./jepsen soak --time 8h\n" +
+			"  go run ./jepsen soak --time 1h --nemesis snapshot,fsync-fail,fsync-hang,powerloss",
+		Args: cobra.NoArgs,
 	}
 	f.bind(cmd, 8*time.Hour)
 	cmd.Flags().DurationVar(&each, "each", 2*time.Minute, "for how long each run lasts")

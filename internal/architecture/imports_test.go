@@ -158,6 +158,14 @@ var rules = []rule{
 		banned:      within("/internal/node", "/internal/nodetest", "/cmd", "/jepsen"),
 		exampleFrom: "/client", example: "/internal/node",
 	},
+	{
+		name:        "only jepsen is linked with FUSE",
+		reason:      "it serves file systems that lose power, which nobody needs who runs a node or calls one",
+		from:        func(name string) bool { return ours(name) && !within("/jepsen")(name) },
+		banned:      within("github.com/hanwen/go-fuse"),
+		linked:      true,
+		exampleFrom: "/cmd/node", example: "github.com/hanwen/go-fuse/v2/fs",
+	},
 }
 
 // exactly matches one package; within matches packages and all below them.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/holdfast-registry/holdfast/jepsen/check"
+	"github.com/holdfast-registry/holdfast/jepsen/nemesis"
+	"github.com/holdfast-registry/holdfast/jepsen/network"
 	"github.com/holdfast-registry/holdfast/jepsen/process"
 	"github.com/holdfast-registry/holdfast/jepsen/run"
 )
@@ -45,17 +47,21 @@ type Finding struct {
 	Took time.Duration
 	// Control tells that all protections were on.
 	Control bool
+	// Cannot says why there can be no run here, or nothing.
+	Cannot string
 }
 
 // Missed tells that a mutant was not caught that has to be.
 func (f Finding) Missed() bool {
-	return f.Caught == "" && !f.Control && (f.Mutant.Run != nil || f.Mutant.Test != "")
+	return f.Caught == "" && !f.Control && f.Cannot == "" && (f.Mutant.Run != nil || f.Mutant.Test != "")
 }
 
 // String is the finding in one line.
 func (f Finding) String() string {
 	m, took := f.Mutant, f.Took.Round(100*time.Millisecond)
 	switch {
+	case f.Cannot != "":
+		return fmt.Sprintf("not run     %-18s %s", m.Name, f.Cannot)
 	case f.Control && m.Run == nil:
 		return fmt.Sprintf("not run     %-18s without the mutant there is no run to make", m.Name)
 	case m.Run == nil && m.Test == "":
@@ -91,7 +97,10 @@ func (m Mutant) Hunt(ctx context.Context, options Options) (Finding, error) {
 // hunt makes one run after the other until a promise is broken or time is up.
 // A run that could not be judged is followed by the next one, too.
 func (m Mutant) hunt(ctx context.Context, options Options) (Finding, error) {
-	f := Finding{Mutant: m, Seed: options.Seed, Control: options.Control}
+	f := Finding{Mutant: m, Seed: options.Seed, Control: options.Control, Cannot: m.Run.cannot()}
+	if f.Cannot != "" {
+		return f, nil
+	}
 	o := run.Options{
 		Nodes: 3, Clients: 8, Workload: m.Run.Workload, Nemeses: m.Run.Nemeses, Net: run.NetProxy,
 		Time: min(m.Run.Each, options.Time),
@@ -122,6 +131,20 @@ func (m Mutant) hunt(ctx context.Context, options Options) (Finding, error) {
 		failures = errors.Join(failures, ctx.Err())
 	}
 	return f, failures
+}
+
+// cannot says why a nemesis of a run cannot be used here, or nothing.
+func (r *Run) cannot() string {
+	chosen, _ := nemesis.ByNames(r.Nemeses) // a test reads every name of the table
+	for _, n := range chosen {
+		if n.Cannot == nil {
+			continue
+		}
+		if reason := n.Cannot(new(network.Proxy)); reason != "" {
+			return reason
+		}
+	}
+	return ""
 }
 
 // once makes a run whose folder nobody wants.

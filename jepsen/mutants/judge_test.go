@@ -1,6 +1,7 @@
 package mutants
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +9,16 @@ import (
 	"github.com/holdfast-registry/holdfast/jepsen/history"
 	"github.com/holdfast-registry/holdfast/jepsen/run"
 )
+
+func TestAMutantThatCannotBeRunHereIsNotMissed(t *testing.T) {
+	f := Finding{Mutant: Mutant{Name: "m", Run: &Run{Workload: "log", Nemeses: "kill"}}, Cannot: "there is no root"}
+	if f.Missed() || !strings.HasPrefix(f.String(), "not run") || !strings.Contains(f.String(), f.Cannot) {
+		t.Errorf("missed is %v: %v", f.Missed(), f)
+	}
+	if f.Cannot = f.Mutant.Run.cannot(); f.Cannot != "" || !f.Missed() {
+		t.Errorf("a nemesis that can be used everywhere: missed is %v: %v", f.Missed(), f)
+	}
+}
 
 // TestJudge judges a run of three operations, a second apart.
 func TestJudge(t *testing.T) {

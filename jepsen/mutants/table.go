@@ -99,8 +99,12 @@ func All() []Mutant {
 			Run: &Run{"log", "detour", 10 * time.Second, []check.Sentence{check.AtMostOnce, check.AnswersAgree}},
 		},
 		{
-			Name: "fsync", Folder: "cluster", Breaks: "the log is written without fsync",
-			Hole: "only a loss of power shows it, which needs a file system that drops what was not synced",
+			Name: "disk_errors", Folder: "cluster", Breaks: "an append, a term or a vote that the disk refused counts as written",
+			Run: &Run{"log", "fsync-fail", 15 * time.Second, []check.Sentence{check.AckedStays, check.AnswersAgree, check.ReplicasAgree, check.NodesStay, check.LeaderReturns}},
+		},
+		{
+			Name: "fsync", Folder: "cluster", Breaks: "log, term and vote are written without fsync",
+			Run: &Run{"log", "powerloss", 15 * time.Second, []check.Sentence{check.AckedStays, check.AnswersAgree, check.ReplicasAgree, check.LeaderReturns}},
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-registry/holdfast/jepsen/network"
+	"github.com/holdfast-registry/holdfast/jepsen/powerloss"
 	"github.com/holdfast-registry/holdfast/jepsen/process"
 	"github.com/holdfast-registry/holdfast/jepsen/volume"
 	"github.com/holdfast-registry/holdfast/registry"
@@ -28,7 +29,7 @@ type World struct {
 
 	mu sync.Mutex
 	// volumes are the file systems of nodes that have their own, by id.
-	volumes map[string]*volume.Volume
+	volumes map[string]fileSystem
 	// mayEnd are the nodes that a fault may make end by itself.
 	mayEnd map[string]bool
 }
@@ -98,8 +99,8 @@ type Nemesis struct {
 	Name, Help string
 	// Flags are flags of the nodes that it needs.
 	Flags []string
-	// Volumes says that every node needs a small file system of its own.
-	Volumes bool
+	// Volume says which file system of its own every node needs.
+	Volume VolumeKind
 	// Tags are build tags of the nodes that it needs.
 	Tags []string
 	// Alone says that its faults wait for nodes, and do not go with others.
@@ -129,7 +130,19 @@ func All() []Nemesis {
 		{Name: "echo", Help: "the leader hears the others late while it hands its leadership over, so that what they said before it still comes in", Draw: drawEcho, Cannot: needsDelays},
 		{Name: "linger", Help: "the leader stands still between deciding and proposing, loses its leadership meanwhile as the others are paused, and leads again", Draw: drawLinger, Tags: []string{Failpoints}, Alone: true},
 		{Name: "detour", Help: "clients reach the leader only by other nodes, whose connections to it break all the time", Draw: drawDetour, Cannot: needsDelays},
-		{Name: "disk", Help: "the file system of a node, a majority or all is full; emptied, and the nodes started again", Draw: drawDisk, Volumes: true, Cannot: func(network.Network) string { return volume.Cannot() }},
+		{Name: "disk", Help: "the file system of a node, a majority or all is full; emptied, and the nodes started again", Draw: drawDisk, Volume: SmallVolume, Cannot: func(network.Network) string { return volume.Cannot() }},
+		{
+			Name: "fsync-fail", Help: "syncing log, term and vote fails, once or always, on a node, a majority or all; what ends is started again, also while it fails",
+			Draw: drawFsyncFail, Tags: []string{Failpoints}, Alone: true,
+		},
+		{
+			Name: "fsync-hang", Help: "syncing log, term and vote hangs, for less or more than the " + appendLimit + " after which nodes then end themselves",
+			Draw: drawFsyncHang, Tags: []string{Failpoints}, Alone: true, Flags: []string{"--append-limit", appendLimit},
+		},
+		{
+			Name: "powerloss", Help: "power lost by a node, a majority or all at once, and with it what was not synced; started again",
+			Draw: drawPowerLoss, Volume: UnsyncedVolume, Cannot: func(network.Network) string { return powerloss.Cannot() },
+		},
 		{Name: "corrupt", Help: "bytes flipped or cut off in the log or a snapshot of one node that is down", Draw: drawCorrupt, Alone: true},
 		{Name: "membership", Help: "a node removed for good, and another one joined under a new id", Draw: drawMembership, Alone: true},
 	}

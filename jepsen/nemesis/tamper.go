@@ -85,23 +85,9 @@ func drawStall(w *World, random *rand.Rand, leader *process.Node) Fault {
 	return Fault{
 		Detail: "the disk hangs: " + namesOf(struck, leader),
 		// A node ends itself after ten seconds.
-		Hold: between(random, 200*time.Millisecond, 4*time.Second),
-		Begin: func(context.Context) error {
-			for _, n := range struck {
-				if err := os.WriteFile(FailpointFile(w.Dir, n.ID), []byte("hang log.append.before"), 0o600); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		End: func(context.Context) error {
-			for _, n := range struck {
-				if err := forget(FailpointFile(w.Dir, n.ID)); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		Hold:  between(random, 200*time.Millisecond, 4*time.Second),
+		Begin: func(context.Context) error { return w.arm(struck, "hang log.append.before") },
+		End:   func(context.Context) error { return w.disarm(struck) },
 	}
 }
 
@@ -171,12 +157,21 @@ func drawCorrupt(w *World, random *rand.Rand, leader *process.Node) Fault {
 		if err := struck.AwaitCrash(ctx); err != nil {
 			return err
 		}
-		if err := os.RemoveAll(struck.DataDir); err != nil {
+		if err := empty(struck.DataDir); err != nil {
 			return err
 		}
 		return os.CopyFS(struck.DataDir, os.DirFS(kept))
 	}
 	return fault
+}
+
+// empty removes what is in a folder, which may be a file system of its own.
+func empty(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, entry := range entries {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, entry.Name())))
+	}
+	return err
 }
 
 // spoil flips a few bytes of one file below a folder, or cuts its end off.

@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -114,12 +113,14 @@ func (r *run) takeDown() (err error) {
 // build makes the cluster and what asks it.
 func (r *run) build() (err error) {
 	options := process.Options{Binary: r.Binary, Dir: r.Dir, Nodes: r.Nodes}
+	volumes := nemesis.NoVolume
 	for _, n := range r.nemeses {
 		options.Args = append(options.Args, n.Flags...)
+		volumes = max(volumes, n.Volume)
 	}
 	r.world = &nemesis.World{Network: r.network, Dir: r.Dir}
-	if slices.ContainsFunc(r.nemeses, func(n nemesis.Nemesis) bool { return n.Volumes }) {
-		options.Volume = r.world.AddVolume
+	if volumes != nemesis.NoVolume {
+		options.Volume = func(id, dir string) error { return r.world.AddVolume(volumes, id, dir) }
 	}
 	options.Env = func(id string) []string { return nemesis.Env(r.Dir, id) }
 	switch n := r.network.(type) {

@@ -15,6 +15,10 @@ import (
 // of the process that made it follows.
 const sourcePrefix = "holdfast-jepsen-"
 
+// Source is the name that file systems of this program have in the table of
+// mounts, also those that others mount: CleanUp knows it again.
+func Source() string { return sourcePrefix + strconv.Itoa(os.Getpid()) }
+
 // ballast is the file that fills a volume.
 const ballast = "ballast"
 
@@ -37,8 +41,7 @@ func Mount(dir string, bytes int64) (*Volume, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
-	source := sourcePrefix + strconv.Itoa(os.Getpid())
-	if err := syscall.Mount(source, dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0750", bytes)); err != nil {
+	if err := syscall.Mount(Source(), dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0750", bytes)); err != nil {
 		return nil, fmt.Errorf("mount a file system at %s: %w", dir, err)
 	}
 	return &Volume{dir}, nil
