@@ -26,7 +26,7 @@ func drawEcho(w *World, random *rand.Rand, leader *process.Node) Fault {
 	// A leader that hears nothing for half a second steps down.
 	rule := network.Rule{Delay: between(random, 250*time.Millisecond, 350*time.Millisecond)}
 	return Fault{
-		Detail: nameOf(leader, leader) + " hears the others with " + rule.String() + ", and hands over to " + to,
+		Detail: nameOf(leader, leader) + " hears the others " + rule.Delay.String() + " late, and hands over to " + to,
 		Hold:   between(random, 300*time.Millisecond, time.Second),
 		Begin: func(ctx context.Context) error {
 			for _, link := range oneWay(others, []string{leader.ID}) {
