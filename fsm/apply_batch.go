@@ -14,7 +14,11 @@ func (s *state) applyBatch(b *Batch) Result {
 			s.rollBack(begin)
 			return Result{LifeMismatch: true}
 		case one.Refusal != nil:
-			s.rollBack(begin)
+			if mutant == keepsHalfOfABatch {
+				s.endBatch()
+			} else {
+				s.rollBack(begin)
+			}
 			return Result{Refusal: refuseBatch(i, one.Refusal.Code.String(), one.Refusal)}
 		case one.Busy:
 			s.rollBack(begin)

@@ -18,4 +18,7 @@ const (
 	forgetsSessionsInSnapshot flaw = 8
 	transfersOneByOne         flaw = 9
 	comparesNoLife            flaw = 10
+	ignoresRetryDelay         flaw = 11
+	handsOutWhatIsLeased      flaw = 12
+	keepsHalfOfABatch         flaw = 13
 )

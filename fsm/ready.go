@@ -52,7 +52,10 @@ func (p *process) runnable() bool {
 
 // ready tells that claim-next may hand a process out now.
 func (s *state) ready(p *process) bool {
-	return p != nil && p.runnable() && !s.live(p.lease) && p.notBeforeMs <= s.LeaseTimeMs
+	if p == nil || !p.runnable() {
+		return false
+	}
+	return (!s.live(p.lease) || mutant == handsOutWhatIsLeased) && (p.notBeforeMs <= s.LeaseTimeMs || mutant == ignoresRetryDelay)
 }
 
 // delayed tells that a process will be ready at its time, but for its lease.

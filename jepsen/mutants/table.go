@@ -95,6 +95,21 @@ func All() []Mutant {
 			Test: "TestACommandDecidedAgainstAnotherLifeChangesNothing",
 		},
 		{
+			Name: "retry_delay", Folder: "fsm", Breaks: "claim-next hands out a process before its delay is over",
+			Run:  &Run{"queue", "none", 5 * time.Second, []check.Sentence{check.NoEarlyRetry, check.AnswersAgree}},
+			Test: "TestWhatIsReady",
+		},
+		{
+			Name: "claim_live", Folder: "fsm", Breaks: "claim-next hands out a process that somebody holds",
+			Run:  &Run{"queue", "none", 5 * time.Second, []check.Sentence{check.OneHolder, check.StaleIsRefused, check.AnswersAgree}},
+			Test: "TestWhatIsReady",
+		},
+		{
+			Name: "batch_atomic", Folder: "fsm", Breaks: "a refused batch has done what comes before the operation that is refused",
+			Run:  &Run{"batches", "none", 5 * time.Second, []check.Sentence{check.RefusedIsAbsent, check.AnswersAgree}},
+			Test: "TestARefusedBatchLeavesNoTrace",
+		},
+		{
 			Name: "forward_retry", Folder: "transport", Breaks: "a node that forwards a write sends it again when no answer came",
 			Run: &Run{"log", "detour", 10 * time.Second, []check.Sentence{check.AtMostOnce, check.AnswersAgree}},
 		},

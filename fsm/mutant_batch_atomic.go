@@ -1,0 +1,5 @@
+//go:build mutant_batch_atomic
+
+package fsm
+
+const mutant = keepsHalfOfABatch

@@ -1,0 +1,5 @@
+//go:build mutant_claim_live
+
+package fsm
+
+const mutant = handsOutWhatIsLeased

@@ -1,0 +1,5 @@
+//go:build mutant_retry_delay
+
+package fsm
+
+const mutant = ignoresRetryDelay
