@@ -55,7 +55,7 @@ func checkQueue(v *view) (violations []Violation, checked, _ string) {
 		}
 	}
 	late, longest := workIsFound(v)
-	return append(q.found, late...), fmt.Sprintf("%d processes handed out, after the faults within %.1f s", q.count, ms(longest)/1e3), ""
+	return append(q.found, late...), fmt.Sprintf("%d processes handed out; after the faults none was known to lie ready for more than %.1f s", q.count, ms(longest)/1e3), ""
 }
 
 // expect notes what makes it uncertain later whether a release did anything.

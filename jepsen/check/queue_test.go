@@ -234,6 +234,10 @@ func TestWorkThatLiesReadyForTooLongIsFound(t *testing.T) {
 			{Call: model.CompleteProcess{ProcessID: "p0"}, InvokeNs: 2e9, ReturnNs: 3e9, Outcome: history.Unknown}}},
 		{name: "an owner may hold it still", ops: []*history.Op{
 			{Call: model.ClaimNext{Owner: owner("v"), TTLMs: 9000, Limit: 1}, InvokeNs: 2e9, ReturnNs: 3e9, Outcome: history.Unknown}}},
+		{name: "an owner held it, and gave it back", ops: []*history.Op{
+			{Call: model.ClaimProcessLease{ProcessID: "p0", Owner: owner("v"), TTLMs: 20_000}, InvokeNs: 2e9, ReturnNs: 2e9 + 1, Outcome: history.OK,
+				Answer: model.Answer{Lease: &registry.ProcessLease{ProcessID: "p0", Owner: owner("v"), LeaseToken: "t"}}},
+			{Call: model.CompleteProcessLease{Completion: registry.ProcessLeaseCompletion{ProcessID: "p0", LeaseToken: "t"}}, InvokeNs: 3e9, ReturnNs: 3e9 + 1, Outcome: history.OK}}, found: true},
 		{name: "it may be delayed", ops: []*history.Op{
 			{Call: model.ReleaseForRetry{Completion: registry.ProcessLeaseCompletion{ProcessID: "p0"}, RetryAfterMs: 9000}, InvokeNs: 2e9, ReturnNs: 3e9}}},
 		{name: "its delay was short", ops: []*history.Op{

@@ -2,6 +2,7 @@ package check
 
 import (
 	"math"
+	"slices"
 
 	"github.com/holdfast-registry/holdfast/internal/model"
 	"github.com/holdfast-registry/holdfast/jepsen/history"
@@ -33,6 +34,7 @@ func workIsFound(v *view) (violations []Violation, longest int64) {
 	if len(asked) == 0 || !well {
 		return nil, 0
 	}
+	gone := goneNs(v)
 	touched := make(map[string][]*history.Op)
 	for _, o := range spread(v.Ops) {
 		if id, one := processOf(o.Call); one {
@@ -44,7 +46,7 @@ func workIsFound(v *view) (violations []Violation, longest int64) {
 		if j.added == nil || last == nil || j.Disposition != registry.Rerunnable {
 			continue
 		}
-		for _, lay := range j.layReady(touched[j.ID], healed, last) {
+		for _, lay := range j.layReady(touched[j.ID], healed, last, gone) {
 			longest = max(longest, lay.ns)
 			if lay.ns > foundWithinNs {
 				violations = append(violations, violated(WorkIsFound, "%s was ready since %s for %.1f s, up to %s",
@@ -78,24 +80,76 @@ type lain struct {
 
 // layReady are the times for which a job was ready, from when all was well to the
 // last time that somebody asked for its kind. The operations on it are in the order
-// of their calls. Those of unknown outcome may all have happened.
-func (j *job) layReady(ops []*history.Op, healed int64, last *history.Op) (all []lain) {
-	since, readyNs := j.added, max(healed, j.added.ReturnNs)
+// of their calls. Those of unknown outcome may all have happened, until they are
+// gone.
+func (j *job) layReady(ops []*history.Op, healed int64, last *history.Op, gone map[int]int64) (all []lain) {
+	k := keeper{since: j.added, heldNs: max(healed, j.added.ReturnNs)}
 	for _, o := range ops {
-		if o.Outcome == history.Refused {
+		if o.Outcome == history.Refused || o.Outcome == history.Unknown && gone[o.Index] < j.added.InvokeNs {
 			continue
 		}
+		readyNs := k.readyNs()
 		if grants(o) != nil && o.InvokeNs > readyNs {
-			all = append(all, lain{since, o, o.ReturnNs - readyNs})
+			all = append(all, lain{k.since, o, o.ReturnNs - readyNs})
 		}
-		if until := busyUntil(o, max(healed, o.ReturnNs)); until > readyNs {
-			since, readyNs = o, until
+		if k.take(o, busyUntil(o, max(healed, o.ReturnNs)), gone); k.readyNs() != readyNs {
+			k.since = o
 		}
 	}
-	if last.ReturnNs > readyNs {
-		all = append(all, lain{since, last, last.ReturnNs - readyNs})
+	if readyNs := k.readyNs(); last.ReturnNs > readyNs {
+		all = append(all, lain{k.since, last, last.ReturnNs - readyNs})
 	}
 	return all
+}
+
+// keeper is what keeps a job from being ready.
+type keeper struct {
+	// since is the operation that changed this last.
+	since *history.Op
+	// heldNs is up to when the lease with the token lasts, which is known, or the
+	// delay that came with its release.
+	heldNs int64
+	token  string
+	// perhaps are up to when all else may keep it, and when that is gone.
+	perhaps []mayKeep
+}
+
+type mayKeep struct{ untilNs, goneNs int64 }
+
+func (k *keeper) readyNs() int64 {
+	at := k.heldNs
+	for _, p := range k.perhaps {
+		at = max(at, p.untilNs)
+	}
+	return at
+}
+
+// take goes on to an operation that keeps the job busy up to a time.
+func (k *keeper) take(o *history.Op, untilNs int64, gone map[int]int64) {
+	lease := grants(o)
+	switch {
+	case lease != nil:
+		k.heldNs, k.token = untilNs, lease.LeaseToken
+		// What was gone before has had its lease before this one.
+		k.perhaps = slices.DeleteFunc(k.perhaps, func(p mayKeep) bool { return p.goneNs < o.InvokeNs })
+	case o.Outcome == history.OK && k.token != "" && releases(o.Call) == k.token:
+		k.heldNs = untilNs
+	case o.Outcome == history.Unknown && untilNs < math.MaxInt64:
+		k.perhaps = append(k.perhaps, mayKeep{untilNs, gone[o.Index]})
+	default:
+		k.perhaps = append(k.perhaps, mayKeep{untilNs, math.MaxInt64})
+	}
+}
+
+// releases is the token of the lease that a call releases, empty if it is none.
+func releases(call model.Op) string {
+	switch call := call.(type) {
+	case model.CompleteProcessLease:
+		return call.Completion.LeaseToken
+	case model.ReleaseForRetry:
+		return call.Completion.LeaseToken
+	}
+	return ""
 }
 
 // busyUntil is when a process is ready again after an operation that returned by a
