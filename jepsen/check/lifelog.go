@@ -18,6 +18,8 @@ type lifelog struct {
 	shown map[life]*shown
 	// events are those that answers show, and those that streams brought first.
 	events map[spot]evidenced
+	// told are the changes by which a feed told of events.
+	told map[spot]*registry.ProcessChange
 	// appends are the calls that may have written an event, by process and payload.
 	appends map[string][]*history.Op
 	// registers are the registrations of unknown outcome.
@@ -61,7 +63,7 @@ type evidenced struct {
 func newLifelog(v *view) *lifelog {
 	l := &lifelog{
 		view: v, lives: make(map[string][]uint64), shown: make(map[life]*shown), events: make(map[spot]evidenced),
-		appends: make(map[string][]*history.Op), registers: make(map[string][]*history.Op), ends: history.EndsOf(v.Ops),
+		told: make(map[spot]*registry.ProcessChange), appends: make(map[string][]*history.Op), registers: make(map[string][]*history.Op), ends: history.EndsOf(v.Ops),
 	}
 	for _, o := range v.Ops {
 		l.send(o)
@@ -78,7 +80,11 @@ func newLifelog(v *view) *lifelog {
 			case item.Event != nil:
 				l.see(life{item.Event.ProcessID, item.Life}, 0, nil)
 			case item.Change != nil && item.Change.Kind != registry.ChangePruned:
-				l.see(life{item.Change.ProcessID, item.Change.Life}, item.Change.Revision, nil)
+				of := life{item.Change.ProcessID, item.Change.Life}
+				l.see(of, item.Change.Revision, nil)
+				if isEvent(item.Change.Kind) {
+					l.told[spot{of, item.Change.Sequence}] = item.Change
+				}
 			}
 		}
 	}

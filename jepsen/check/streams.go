@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/holdfast-registry/holdfast/jepsen/history"
@@ -31,7 +32,7 @@ func checkWatches(v *view) (violations []Violation, checked, _ string) {
 		found.AtNs = c.AtNs
 		violations = append(violations, found)
 	}
-	log := newLifelog(v)
+	log, writes := newLifelog(v), newWrites(v)
 	watches, events, nodes := 0, 0, make(map[string]bool)
 	for _, s := range v.Streams {
 		if s.Process == "" {
@@ -42,7 +43,7 @@ func checkWatches(v *view) (violations []Violation, checked, _ string) {
 		for _, item := range s.Items {
 			nodes[item.Node] = true
 		}
-		w := &watch{Stream: s, log: log, life: s.Life, last: s.Sequence}
+		w := &watch{Stream: s, log: log, writes: writes, life: s.Life, last: s.Sequence}
 		violations = append(violations, w.judge()...)
 	}
 	return violations, fmt.Sprintf("%d events of %d watches through %d nodes", events, watches, len(nodes)), ""
@@ -51,7 +52,8 @@ func checkWatches(v *view) (violations []Violation, checked, _ string) {
 // watch is a stream of events that is being judged.
 type watch struct {
 	*history.Stream
-	log *lifelog
+	log    *lifelog
+	writes *writes
 	// life and last are how far it has come.
 	life, last uint64
 }
@@ -64,7 +66,7 @@ func (w *watch) judge() []Violation {
 	}
 	for i := range w.Items {
 		item := &w.Items[i]
-		for _, judge := range []func(*history.Item) *Violation{w.begins, w.follows, w.written, w.isLog} {
+		for _, judge := range []func(*history.Item) *Violation{w.begins, w.follows, w.written, w.isLog, w.isTold} {
 			if found := judge(item); found != nil {
 				return []Violation{*found}
 			}
@@ -168,6 +170,29 @@ func (w *watch) isLog(item *history.Item) *Violation {
 			found = found.about(log.op)
 		}
 		return &found
+	}
+	return nil
+}
+
+// isTold judges that an event is what a feed told of: it ends its process or does
+// not, and was written by the write that was acked at its revision.
+func (w *watch) isTold(item *history.Item) *Violation {
+	e := item.Event
+	c := w.log.told[spot{life{w.Process, item.Life}, e.Sequence}]
+	if c == nil {
+		return nil
+	}
+	if (c.Kind == registry.ChangeEnded) != (e.Semantics.Terminal != nil) {
+		found := streamed(WatchIsLog, w.Stream, item.AtNs, "%s sent event %d of life %d as %s, a feed tells of it as %s", item.Node, e.Sequence, item.Life, e.EventType, c.Kind)
+		return &found
+	}
+	sent := w.log.sent(e, item.AtNs)
+	for _, o := range w.writes.acked[c.Revision] {
+		if o.Answer.Event != nil && o.Answer.Event.ReplayKey == "" && !slices.Contains(sent, o) {
+			found := streamed(WatchIsLog, w.Stream, item.AtNs, "%s sent event %d of life %d, %s, which a feed tells of at revision %d, where %s was acked",
+				item.Node, e.Sequence, item.Life, e.Payload, c.Revision, describe(o)).about(o)
+			return &found
+		}
 	}
 	return nil
 }

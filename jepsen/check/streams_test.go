@@ -90,6 +90,33 @@ func changeEvent(s *history.Stream, i int, change func(e *registry.ProcessEvent)
 	return true
 }
 
+// tellOtherwise has all feeds tell otherwise of an event that a watch brought.
+func tellOtherwise(h *history.History, change func(e *registry.ProcessEvent, c *registry.ProcessChange) bool) bool {
+	log := newLifelog(newView(h, whole))
+	for _, s := range h.Streams {
+		if s.Process == "" || len(s.Items) == 0 {
+			continue
+		}
+		told := log.told[spot{life{s.Process, s.Items[0].Life}, s.Items[0].Event.Sequence}]
+		if told == nil {
+			continue
+		}
+		changed := *told
+		if !change(s.Items[0].Event, &changed) {
+			return false
+		}
+		for _, f := range h.Streams {
+			for i := range f.Items {
+				if c := f.Items[i].Change; c != nil && *c == *told {
+					f.Items[i].Change = &changed
+				}
+			}
+		}
+		return true
+	}
+	return false
+}
+
 // brokenWatches are histories with one thing wrong in a stream of events.
 var brokenWatches = []struct {
 	name  string
@@ -151,6 +178,22 @@ var brokenWatches = []struct {
 		s := watchOf(h, 2)
 		return s != nil && s.Items[0].Event.EventType == s.Items[1].Event.EventType && s.Items[0].Event.ReplayKey == s.Items[1].Event.ReplayKey &&
 			changeEvent(s, 1, func(e *registry.ProcessEvent) { e.Payload = s.Items[0].Event.Payload })
+	}, WatchIsLog},
+	{"an event is told of as the end", func(h *history.History) bool {
+		return tellOtherwise(h, func(_ *registry.ProcessEvent, c *registry.ProcessChange) bool {
+			ended := c.Kind == registry.ChangeEnded
+			c.Kind = registry.ChangeEnded
+			return !ended
+		})
+	}, WatchIsLog},
+	{"an event is told of at the revision of another", func(h *history.History) bool {
+		return tellOtherwise(h, func(e *registry.ProcessEvent, c *registry.ProcessChange) bool {
+			other := find(h, func(o *history.Op, call model.AppendEvent) bool {
+				return o.Outcome == history.OK && call.Request.Replay == nil && string(call.Request.Payload) != string(e.Payload)
+			})
+			c.Revision = other.Info.Revision
+			return true
+		})
 	}, WatchIsLog},
 	{"an event comes with another time", func(h *history.History) bool {
 		return changeEvent(watchOf(h, 1), 0, func(e *registry.ProcessEvent) { e.OccurredAtMs++ })
