@@ -189,6 +189,12 @@ func (d *disk) rename(from *folder, name string, to *folder, newName string) sys
 	return 0
 }
 
+func (d *disk) setFull(full bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.full = full
+}
+
 func (d *disk) syncFolder(f *folder) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -227,7 +227,7 @@ func TestTheSameSeedLosesTheSame(t *testing.T) {
 		}
 		return text
 	}
-	if left(1) != left(1) || left(1) == left(2) {
+	if first, again := left(1), left(1); first != again || first == left(2) {
 		t.Error("what is lost does not follow the seed")
 	}
 }

@@ -111,12 +111,6 @@ func (v *Volume) Close() error {
 	return v.disk.writeOut(v.disk.root, v.dir)
 }
 
-func (d *disk) setFull(full bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.full = full
-}
-
 // writeOut writes what a folder holds into another file system.
 func (d *disk) writeOut(f *folder, dir string) error {
 	for _, name := range f.list() {
