@@ -62,11 +62,16 @@ func notTooFast(ops []*history.Op) (violations []Violation) {
 }
 
 // maxCountedMs is the most that an interruption counts where the term lasts.
-const maxCountedMs = 2000
+// Where it does not, a leader without a majority writes on for maxReignMs, before
+// it steps down, and what it wrote then may yet be committed by the next one.
+const (
+	maxCountedMs = 2000
+	maxReignMs   = 500
+)
 
 // leasesOutlive judges that an interruption does not count as lease time: from
 // an answer of before to one of after, at most so much passes as the cluster
-// could write.
+// could write, and what counts by A4.
 func leasesOutlive(v *view, writes []*history.Op) (violations []Violation) {
 	held := make(map[int]history.Fault)
 	for _, f := range v.Faults {
@@ -85,6 +90,8 @@ func leasesOutlive(v *view, writes []*history.Op) (violations []Violation) {
 		allowed := wrote + roundingMs
 		if before.Info.Term == after.Info.Term {
 			allowed += maxCountedMs
+		} else {
+			allowed += maxReignMs + schedulingMs
 		}
 		if passed := float64(after.Info.LeaseTimeMs - before.Info.LeaseTimeMs); passed > allowed {
 			violations = append(violations, violated(LeasesOutlive, "fault %d (%s) let nobody write for %.0f ms; from %s to %s, while writing was possible for %.0f ms, %.0f ms of lease time passed",

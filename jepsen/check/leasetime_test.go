@@ -44,6 +44,7 @@ func TestAnInterruptionThatCountsIsFound(t *testing.T) {
 		found            bool
 	}{
 		{"nothing counts where the leader changes", 200, 1, false},
+		{"what the old leader wrote before it stepped down counts", 700, 1, false},
 		{"two seconds count where it stays", 2200, 0, false},
 		{"two seconds are too much where it changes", 2200, 1, true},
 		{"three are too much", 3200, 0, true},

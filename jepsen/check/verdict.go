@@ -37,7 +37,7 @@ const (
 	AttemptsCount    Sentence = "each time that claim-next hands out a process has a greater number than the one before"
 	WorkIsFound      Sentence = "when the faults are over, claim-next hands out within ten seconds what is ready"
 	NoEarlyEnd       Sentence = "no lease ends before its ttl has passed in lease time, and lease time passes no faster than real time"
-	LeasesOutlive    Sentence = "while no majority can write, no lease time passes, but for two seconds where the leader stays: an interruption ends no lease that has more left"
+	LeasesOutlive    Sentence = "while no majority can write, no lease time passes, but for two seconds where the leader stays, and one where it does not: an interruption ends no lease that has more left"
 	LeaseTimePasses  Sentence = "while nothing is wrong, lease time keeps up with real time to within a second, so an interruption lengthens leases by no more than its length and that"
 	ExpiredIsFree    Sentence = "while nothing is wrong, a lease that is not renewed can be claimed a second after its ttl at the latest"
 	WatchIsDense     Sentence = "a watch brings the events of one life behind its cursor, in order, each once"
