@@ -131,12 +131,23 @@ func (a *actor) tryLost(ctx context.Context, holder *registry.ProcessLease) {
 	a.tryStale(ctx, old)
 }
 
+// waking is a process whose events wake a session, which may ack each of them.
+func waking(id string, at place) registry.ProcessRegistration {
+	r := registration(id, "", registry.FencingRequired)
+	r.EventTypes[0].Semantics.Wake = &registry.WakeSpec{
+		Input:     registry.Selector{Kind: registry.SelectPointer, Text: "/by"},
+		DedupeKey: registry.DedupeKey{Kind: registry.DedupeEventIdentity},
+	}
+	r.WakeTarget = &registry.SessionScope{SessionID: fmt.Sprint("waked-", at.number)}
+	return r
+}
+
 // logTurn is the life of an owner: claim, start, append under the fence, and
 // complete once the log is long enough.
 func (a *actor) logTurn(ctx context.Context) {
 	at := a.place("log")
 	id := a.places.use(at, 1<<30)
-	if !a.register(ctx, id, registry.FencingRequired) {
+	if !a.known(ctx, waking(id, at)) {
 		return
 	}
 	lease, claim := a.claim(ctx, id, 2000)
