@@ -128,6 +128,7 @@ func (k *keeper) readyNs() int64 {
 func (k *keeper) take(o *history.Op, untilNs int64, gone map[int]int64) {
 	lease := grants(o)
 	switch {
+	case untilNs == 0:
 	case lease != nil:
 		k.heldNs, k.token = untilNs, lease.LeaseToken
 		// What was gone before has had its lease before this one.

@@ -42,6 +42,7 @@ func as(o *history.Op, call model.Op, answer model.Answer) *history.Op {
 	return &other
 }
 
+// claimsOf are the claims that a claim-next stands for.
 func claimsOf(o *history.Op, call model.ClaimNext, work []*job) (claims []*history.Op) {
 	claim := func(id string) model.Op {
 		return model.ClaimProcessLease{ProcessID: id, Owner: call.Owner, TTLMs: call.TTLMs}
