@@ -14,6 +14,7 @@ func checkFeeds(v *view) (violations []Violation, checked, _ string) {
 	feeds, changes := 0, 0
 	var log *lifelog
 	var writes *writes
+	told := make(map[uint64][]*history.Item)
 	for _, s := range v.Streams {
 		if s.Process != "" {
 			continue
@@ -23,7 +24,7 @@ func checkFeeds(v *view) (violations []Violation, checked, _ string) {
 		}
 		feeds++
 		changes += len(s.Items)
-		f := &feed{Stream: s, log: log, writes: writes, lives: make(map[string]*fed)}
+		f := &feed{Stream: s, log: log, writes: writes, told: told, lives: make(map[string]*fed)}
 		violations = append(violations, f.judge()...)
 	}
 	return violations, fmt.Sprintf("%d changes of %d feeds", changes, feeds), ""
@@ -37,6 +38,8 @@ type feed struct {
 	// revision is how far it has come, at are the changes of that revision.
 	revision uint64
 	at       []*history.Item
+	// told is what all feeds have told of each revision.
+	told map[uint64][]*history.Item
 	// lives are those that it told of, as it told of them last.
 	lives map[string]*fed
 }
@@ -63,13 +66,12 @@ func (f *feed) judge() []Violation {
 		if item.Change == nil {
 			continue
 		}
-		for _, judge := range []func(*history.Item) *Violation{f.follows, f.explained, f.fits} {
+		for _, judge := range []func(*history.Item) *Violation{f.follows, f.explained, f.fits, f.agrees} {
 			if found := judge(item); found != nil {
 				return []Violation{*found}
 			}
 		}
 	}
-	// The rest of the last revision may not have come yet.
 	if f.Code != 0 && f.Code != registry.CodeCompacted {
 		return []Violation{*f.fail(StreamEnds, f.LeftNs, "%s", f.Error)}
 	}
@@ -233,6 +235,21 @@ func (f *feed) fits(item *history.Item) *Violation {
 		p.sequence = c.Sequence
 	}
 	p.pruned = c.Kind == registry.ChangePruned
+	return nil
+}
+
+// agrees judges that the feeds before told the same of a revision, in the same
+// order: it is that of the log on every node.
+func (f *feed) agrees(item *history.Item) *Violation {
+	at, c := len(f.at)-1, item.Change
+	told := f.told[c.Revision]
+	if at >= len(told) {
+		f.told[c.Revision] = append(told, item)
+		return nil
+	}
+	if *told[at].Change != *c {
+		return f.fail(FeedsAgree, item.AtNs, "%s sent %s, where %s had sent %s", item.Node, jsonText(c), told[at].Node, jsonText(told[at].Change))
+	}
 	return nil
 }
 

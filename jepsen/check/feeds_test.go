@@ -118,6 +118,19 @@ var brokenFeeds = []struct {
 		s, at := feedOf(h, 0, func(c, _ *registry.ProcessChange) bool { return writes.changed[c.Revision] != nil && !several(c.Kind) })
 		return changeChange(s, at, func(c *registry.ProcessChange) { c.Life++ })
 	}, FeedIsTrue},
+	{"a feed tells another thing than the others", func(h *history.History) bool {
+		log := newLifelog(newView(h, whole))
+		s, at := feedOf(h, 0, func(c, _ *registry.ProcessChange) bool {
+			others := 0
+			for _, f := range h.Streams {
+				if f.Process == "" && slices.ContainsFunc(f.Items, func(i history.Item) bool { return i.Change != nil && *i.Change == *c }) {
+					others++
+				}
+			}
+			return others > 1 && log.told[spot{life{c.ProcessID, c.Life}, c.Sequence}] != nil
+		})
+		return changeChange(s, at, func(c *registry.ProcessChange) { c.Sequence++ })
+	}, FeedsAgree},
 	{"one of several pruned processes is left out", func(h *history.History) bool {
 		writes := newWrites(newView(h, whole))
 		s, at := feedOf(h, 0, func(c, next *registry.ProcessChange) bool {

@@ -50,6 +50,7 @@ const (
 	StreamsCatchUp   Sentence = "when nothing is wrong and nothing is written any more, every stream has brought all that there is after 20 seconds"
 	FeedIsDense      Sentence = "a feed brings the changes of every revision behind its cursor, in order, each once"
 	FeedIsTrue       Sentence = "what a feed tells of a revision that an acked write made is what this write did: process, life, kind and sequence"
+	FeedsAgree       Sentence = "all feeds tell the same of each revision, whichever node they are from"
 	FeedIsExplained  Sentence = "a feed brings no change that nobody asked for, and none that does not fit the life of its process"
 	ReplicasAgree    Sentence = "all replicas hold the same state at the same log entry"
 	NodesStay        Sentence = "no node ends that was not told to"
