@@ -88,6 +88,10 @@ func TestAFollowerThatFellBehindCatchesUpFromASnapshot(t *testing.T) {
 	c := newTestCluster(t, 3, func(config *Config) { config.TrailingLogs = 1 })
 	leader := c.leader()
 	follower := c.others(leader)[0].config.ID
+	// It has to hold entries that the snapshot can replace.
+	c.eventually("the follower has applied the takeover", func() bool {
+		return c.node(follower).replica.applied.Load() >= leader.replica.applied.Load()
+	})
 	c.stop(follower)
 	for _, id := range []string{"a", "b", "c"} {
 		mustRegister(t, leader, id)

@@ -15,8 +15,8 @@ type disk struct {
 	root *folder
 	// made counts files and folders.
 	made uint64
-	// full says that no page can be added.
-	full bool
+	// full says that no page can be added, fails that no sync succeeds.
+	full, fails bool
 }
 
 // entry is what a name stands for: a *file or a *folder.
@@ -193,6 +193,12 @@ func (d *disk) setFull(full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.full = full
+}
+
+func (d *disk) setFails(fails bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fails = fails
 }
 
 func (d *disk) syncFolder(f *folder) {

@@ -87,6 +87,26 @@ func TestWhatWasNotSyncedIsLost(t *testing.T) {
 	d.mustHold(t, f, fill('a', 100))
 }
 
+func TestWhatASyncFailedToWriteIsNotWrittenByTheNext(t *testing.T) {
+	d := newDisk()
+	f := newFileIn(t, d, "f")
+	d.write(f, fill('a', 3*pageBytes), 0)
+	d.syncFile(f)
+	d.write(f, fill('b', 2*pageBytes), 0)
+	d.setFails(true)
+	if errno := d.syncFile(f); errno != syscall.EIO {
+		t.Errorf("a sync that fails: %v", errno)
+	}
+	d.setFails(false)
+	d.write(f, fill('c', 10), pageBytes)
+	d.mustHold(t, f, slices.Concat(fill('b', pageBytes), fill('c', 10), fill('b', pageBytes-10), fill('a', pageBytes)))
+	if errno := d.syncFile(f); errno != 0 {
+		t.Error(errno)
+	}
+	d.losePower(nothing())
+	d.mustHold(t, f, slices.Concat(fill('a', pageBytes), fill('c', 10), fill('b', pageBytes-10), fill('a', pageBytes)))
+}
+
 // TestWhatWasNotSyncedIsTornAtSectors has a synced file overwritten, and looks
 // at what many losses leave of it.
 func TestWhatWasNotSyncedIsTornAtSectors(t *testing.T) {

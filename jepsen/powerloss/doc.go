@@ -15,6 +15,7 @@
 //     were written since, each is lost, there, or torn between two sectors of 512
 //     bytes; a length that was changed is the old or the new one; of the
 //     changes of a folder's names the first few are there. Or all of it is lost.
+//   - What a sync failed to write is lost, unless it is written once more.
 //   - A rename within a folder is there as a whole or not at all. From one folder
 //     to another there is none (EXDEV).
 package powerloss

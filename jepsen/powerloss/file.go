@@ -18,8 +18,9 @@ const (
 type file struct {
 	inode
 	now, synced content
-	// dirty are the pages in which the two differ.
-	dirty map[int64]bool
+	// dirty are the pages in which the two differ, and that the next sync writes.
+	// dropped are those that a sync failed to write: nobody will again.
+	dirty, dropped map[int64]bool
 }
 
 // content is the bytes of a file. A page that is missing is all zeros.
@@ -29,7 +30,7 @@ type content struct {
 }
 
 func newFile(n inode) *file {
-	return &file{inode: n, now: content{pages: make(map[int64][]byte)}, synced: content{pages: make(map[int64][]byte)}, dirty: make(map[int64]bool)}
+	return &file{inode: n, now: content{pages: make(map[int64][]byte)}, synced: content{pages: make(map[int64][]byte)}, dirty: make(map[int64]bool), dropped: make(map[int64]bool)}
 }
 
 func (d *disk) size(f *file) int64 {
@@ -83,6 +84,7 @@ func (f *file) page(i int64) []byte {
 	bytes := make([]byte, pageBytes)
 	copy(bytes, f.now.pages[i])
 	f.now.pages[i], f.dirty[i] = bytes, true
+	delete(f.dropped, i)
 	return bytes
 }
 
@@ -95,10 +97,18 @@ func (d *disk) truncate(f *file, size int64) {
 	}
 }
 
-func (d *disk) syncFile(f *file) {
+func (d *disk) syncFile(f *file) syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.fails {
+		// As a kernel does: what could not be written is not tried again, and the
+		// next sync knows nothing of it.
+		maps.Copy(f.dropped, f.dirty)
+		clear(f.dirty)
+		return syscall.EIO
+	}
 	f.sync()
+	return 0
 }
 
 func (f *file) sync() {
@@ -116,6 +126,10 @@ func (f *file) sync() {
 // lose puts into the place of every dirty page what is left of it, and calls the
 // whole synced: it is on the disk.
 func (f *file) lose(c chance) {
+	for i := range f.dropped {
+		f.now.pages[i], f.dirty[i] = f.synced.pages[i], true
+	}
+	clear(f.dropped)
 	for _, i := range slices.Sorted(maps.Keys(f.dirty)) {
 		kept := 0
 		if !c.nothing && c.random.IntN(2) == 0 {

@@ -1,6 +1,7 @@
 package powerloss
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,9 +14,9 @@ import (
 )
 
 // TestANodeOutlivesLossOfPower takes the power from a node of its own cluster:
-// when it has just begun, and when it has just taken a snapshot and has cut its
-// log behind it. What no file system has to keep without a sync is lost each
-// time: bytes, and names.
+// when it has just begun, when it has just taken a snapshot and has cut its log
+// behind it, and when its disk has failed to sync. What no file system has to
+// keep without a sync is lost each time: bytes, and names.
 func TestANodeOutlivesLossOfPower(t *testing.T) {
 	if here, _ := mounted(t); here == nil {
 		return
@@ -62,7 +63,12 @@ func TestANodeOutlivesLossOfPower(t *testing.T) {
 	}
 	loseAndLook := func(when string) {
 		t.Helper()
-		if err := errors.Join(n.Kill(), v.LosePower(nil, false), n.Start(), n.AwaitReady(t.Context())); err != nil {
+		if n.Running() {
+			if err := n.Kill(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(v.LosePower(nil, false), n.Start(), n.AwaitReady(t.Context())); err != nil {
 			log, _ := os.ReadFile(n.LogPath())
 			t.Fatalf("%s: %v\n%s", when, err, log)
 		}
@@ -81,6 +87,24 @@ func TestANodeOutlivesLossOfPower(t *testing.T) {
 	loseAndLook("after a snapshot")
 	write()
 	loseAndLook("after the log went on behind a snapshot")
+	write()
+	v.FailSyncs(true)
+	ctx, cancel := context.WithTimeout(t.Context(), nodetest.Patience)
+	defer cancel()
+	refused := make(chan error, 1)
+	go func() {
+		_, err := admin.RegisterProcess(ctx, note("doubtful"))
+		refused <- err
+	}()
+	if err := n.AwaitCrash(ctx); err != nil {
+		t.Fatalf("a node whose disk does not sync: %v", err)
+	}
+	cancel()
+	if err := <-refused; err == nil || registry.IsDefinite(err) {
+		t.Errorf("a write that could not be synced is answered with %v", err)
+	}
+	v.FailSyncs(false)
+	loseAndLook("after syncs had failed")
 }
 
 func note(id string) registry.ProcessRegistration {

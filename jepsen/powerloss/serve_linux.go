@@ -161,8 +161,7 @@ func (n *fileNode) Write(_ context.Context, _ fs.FileHandle, p []byte, offset in
 
 // Fsync implements fs.NodeFsyncer.
 func (n *fileNode) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
-	n.disk.syncFile(n.file)
-	return 0
+	return n.disk.syncFile(n.file)
 }
 
 // Getattr implements fs.NodeGetattrer.

@@ -103,6 +103,10 @@ func (v *Volume) Empty() error {
 	return nil
 }
 
+// FailSyncs has every sync of a file fail, or no more. What a sync failed to
+// write is there until power is lost, and later syncs do not write it.
+func (v *Volume) FailSyncs(fail bool) { v.disk.setFails(fail) }
+
 // Close takes the volume away, and leaves what it holds in the folder.
 func (v *Volume) Close() error {
 	if err := v.unmount(); err != nil {

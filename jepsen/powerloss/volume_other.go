@@ -27,5 +27,8 @@ func (*Volume) Fill() error { return nil }
 // Empty is never called.
 func (*Volume) Empty() error { return nil }
 
+// FailSyncs is never called.
+func (*Volume) FailSyncs(bool) {}
+
 // Close is never called.
 func (*Volume) Close() error { return nil }
