@@ -19,7 +19,9 @@ import (
 // The map of instances is part of the replicated state. The state is empty
 // until the log was replayed, so each node keeps the map in its own stable
 // store too, and asks that before it takes or makes any connection. Before the
-// cluster's first takeover there is no map; then a node pins whom it meets.
+// cluster's first takeover there is no map; then a node pins whom it meets. A
+// node that has not come to its own record yet, as one that was added and reads
+// the log from its beginning, takes those that its map does not have.
 //
 // Safe for concurrent use.
 type Identity struct {
@@ -69,6 +71,10 @@ func (i *Identity) Admit(clusterID, nodeID, instanceID string) error {
 	case i.introduce != nil:
 		i.introduce(fsm.Member{NodeID: nodeID, InstanceID: instanceID})
 		return fmt.Errorf("node %s is being recorded in the cluster: it is let in as soon as that is committed", nodeID)
+	case self.Members[self.NodeID] != self.InstanceID:
+		// The map is of a time before this node came, and cannot tell who has come
+		// since: the leader from whom the rest of the log is to come, for one.
+		return nil
 	default:
 		return fmt.Errorf("node %s is not recorded in the cluster yet: the leader lets it in first", nodeID)
 	}

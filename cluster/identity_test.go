@@ -90,6 +90,25 @@ func TestIdentity(t *testing.T) {
 			t.Fatalf("introduced %v", introduced)
 		}
 	})
+	t.Run("a node that is not recorded yet itself does not refuse whom the map does not have", func(t *testing.T) {
+		i, _ := newTestIdentity(t, "n5")
+		_, _, self := i.Self()
+		recorded := []fsm.Member{{NodeID: "n1", InstanceID: "a"}, {NodeID: "n2", InstanceID: "b"}}
+		if changed, err := i.adopt("c", recorded); err != nil || !changed {
+			t.Fatal(changed, err)
+		}
+		if err := i.Admit("c", "n4", "d"); err != nil {
+			t.Fatalf("the leader, which was added later, brings no more of the log: %v", err)
+		}
+		mustRefuse(t, i.Admit("c", "n2", "other"), "lost its data")
+		mustRefuse(t, i.Admit("d", "n4", "d"), "belongs to cluster d")
+		recorded = append(recorded, fsm.Member{NodeID: "n4", InstanceID: "d"}, fsm.Member{NodeID: "n5", InstanceID: self})
+		if changed, err := i.adopt("c", recorded); err != nil || !changed {
+			t.Fatal(changed, err)
+		}
+		mustRefuse(t, i.Admit("c", "n6", "e"), "not recorded")
+		mustRefuse(t, i.Admit("c", "n4", "other"), "lost its data")
+	})
 	t.Run("other clusters, doubles and the nameless are refused", func(t *testing.T) {
 		i, _ := newTestIdentity(t, "n1")
 		_, _, self := i.Self()
