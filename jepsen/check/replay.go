@@ -306,6 +306,12 @@ func (r *replay) explain(revision uint64, group []*history.Op, refuted []refutat
 		}
 		violation = violation.about(o)
 	}
+	for next := revision; len(violation.Ops) == 0; next++ {
+		// Whoever was answered next shows that there was one.
+		if group := r.groups[next]; len(group) > 0 {
+			violation = violation.about(group[0])
+		}
+	}
 	violation.Detail = text
 	return []Violation{violation}
 }

@@ -59,3 +59,16 @@ func TestARepeatMayShowANewerRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestARevisionThatNothingMadeNamesWhoShowsIt has a revision that nobody was
+// answered with, nor can have made.
+func TestARevisionThatNothingMadeNamesWhoShowsIt(t *testing.T) {
+	s := newSim(1, 0)
+	s.do(model.RegisterProcess{Registration: registration("p0", "a")})
+	s.state.Revision++
+	shows := s.do(model.RegisterProcess{Registration: registration("p1", "a")})
+	violations, _, _ := checkModel(newView(s.history(), whole))
+	if len(violations) != 1 || len(violations[0].Ops) != 1 || violations[0].Ops[0] != shows.Index || violations[0].AtNs != shows.ReturnNs {
+		t.Errorf("found %+v", violations)
+	}
+}
