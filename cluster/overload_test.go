@@ -145,6 +145,8 @@ func TestTheSurplusIsRefusedWhileTheDiskStandsStill(t *testing.T) {
 		stores[config.ID] = &blockingStore{LogStore: config.Storage.LogStore, stuck: make(chan struct{}, 1)}
 		config.Storage.LogStore = stores[config.ID]
 		config.queue = queue
+		// A thousand writers at once may keep heartbeats waiting.
+		config.Timing = Timing{Heartbeat: 2 * time.Second, Election: 2 * time.Second, LeaderLease: time.Second}
 	})
 	leader := c.leader()
 	mustRegister(t, leader, "p")
