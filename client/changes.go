@@ -42,8 +42,9 @@ type ChangeWatch struct {
 //
 // A cluster keeps the last 65,536 changes, on every node since its start or its
 // last restored snapshot. An older cursor, or one of another history, is
-// Compacted, once all addresses of the client say so: then begin anew. Any node
-// serves the stream, and it goes on at another one by itself. Spec 8.2.
+// Compacted, once as many answers say so as the client has addresses: then begin
+// anew. Any node serves the stream, and it goes on at another one by itself.
+// Spec 8.2.
 func (c *Client) WatchChanges(after registry.ChangeCursor) *ChangeWatch {
 	ctx, cancel := context.WithCancel(c.ctx)
 	w := &ChangeWatch{client: c, cancel: cancel, done: make(chan struct{}), pages: make(chan registry.WatchedChanges), cursor: after}

@@ -68,7 +68,7 @@ func hunt(cmd *cobra.Command, chosen []mutants.Mutant, options mutants.Options) 
 		case options.Control && f.Caught != "":
 			fmt.Fprintln(cmd.OutOrStdout(), f.Detail)
 			bad++
-		case !options.Control && f.Missed() && err == nil:
+		case f.Missed():
 			bad++
 		}
 	}

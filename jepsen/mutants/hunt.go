@@ -49,17 +49,21 @@ type Finding struct {
 	Control bool
 	// Cannot says why there can be no run here, or nothing.
 	Cannot string
+	// Failed is why the hunt came to nothing, which says nothing of the mutant.
+	Failed error
 }
 
 // Missed tells that a mutant was not caught that has to be.
 func (f Finding) Missed() bool {
-	return f.Caught == "" && !f.Control && f.Cannot == "" && (f.Mutant.Run != nil || f.Mutant.Test != "")
+	return f.Caught == "" && !f.Control && f.Cannot == "" && f.Failed == nil && (f.Mutant.Run != nil || f.Mutant.Test != "")
 }
 
 // String is the finding in one line.
 func (f Finding) String() string {
 	m, took := f.Mutant, f.Took.Round(100*time.Millisecond)
 	switch {
+	case f.Failed != nil:
+		return fmt.Sprintf("failed      %-18s %v", m.Name, f.Failed)
 	case f.Cannot != "":
 		return fmt.Sprintf("not run     %-18s %s", m.Name, f.Cannot)
 	case f.Control && m.Run == nil:
@@ -83,15 +87,21 @@ func (f Finding) String() string {
 	return fmt.Sprintf("caught      %-18s %s: %s", m.Name, how, f.Caught)
 }
 
-// Hunt looks for what a mutant breaks.
-func (m Mutant) Hunt(ctx context.Context, options Options) (Finding, error) {
+// Hunt looks for what a mutant breaks. An error is of runs that could not be made
+// or judged; the others may have caught it all the same.
+func (m Mutant) Hunt(ctx context.Context, options Options) (f Finding, err error) {
 	switch {
 	case m.Run != nil:
-		return m.hunt(ctx, options)
+		f, err = m.hunt(ctx, options)
 	case m.Test != "" && !options.Control:
-		return m.test(ctx)
+		f, err = m.test(ctx)
+	default:
+		f = Finding{Mutant: m, Control: options.Control}
 	}
-	return Finding{Mutant: m, Control: options.Control}, nil
+	if f.Caught == "" {
+		f.Failed = err
+	}
+	return f, err
 }
 
 // hunt makes one run after the other until a promise is broken or time is up.

@@ -20,6 +20,14 @@ func TestAMutantThatCannotBeRunHereIsNotMissed(t *testing.T) {
 	}
 }
 
+func TestAHuntThatFailedSaysNothingOfItsMutant(t *testing.T) {
+	m := Mutant{Name: "m\x00", Run: &Run{Workload: "log", Nemeses: "kill"}}
+	f, err := m.Hunt(t.Context(), Options{Dir: t.TempDir(), Time: time.Second})
+	if err == nil || f.Failed != err || f.Missed() || !strings.HasPrefix(f.String(), "failed") {
+		t.Errorf("a mutant whose tag no compiler takes: missed is %v: %v (%v)", f.Missed(), f, err)
+	}
+}
+
 // TestJudge judges a run of three operations, a second apart.
 func TestJudge(t *testing.T) {
 	second := time.Second.Nanoseconds()

@@ -13,6 +13,33 @@ import (
 	"github.com/holdfast-registry/holdfast/registry"
 )
 
+// drawBlind keeps the leader from noticing that it was deposed: its raft hangs
+// in the log, and no message of the others comes through. What keeps it from
+// serving old state is the read barrier alone.
+func drawBlind(w *World, random *rand.Rand, leader *process.Node) Fault {
+	others := slices.DeleteFunc(ids(w.Cluster.Nodes()), func(id string) bool { return id == leader.ID })
+	links := apart([]string{leader.ID}, others)
+	self := []*process.Node{leader}
+	return Fault{
+		Detail: "blind " + nameOf(leader, leader),
+		Hold:   between(random, 3*time.Second, 5*time.Second),
+		Begin: func(ctx context.Context) error {
+			if err := w.arm(self, "hang log.append.before"); err != nil {
+				return err
+			}
+			// The next write has to come to the log before the leader steps down.
+			pass(ctx, 100*time.Millisecond)
+			for _, link := range links {
+				if err := w.Network.Set(link, network.Rule{Cut: true}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		End: func(context.Context) error { return w.disarm(self) },
+	}
+}
+
 // drawEcho has what others say reach the leader late, while it hands its
 // leadership over: for as long, what they said before they chose another leader
 // goes on coming in, and the old one has no reason to doubt that it leads. A
@@ -70,7 +97,7 @@ const (
 // one, which has counted the time in which nobody led.
 func drawLinger(w *World, random *rand.Rand, leader *process.Node) Fault {
 	others := slices.DeleteFunc(w.Cluster.Nodes(), func(n *process.Node) bool { return n == leader })
-	arm := FailpointFile(w.Dir, leader.ID)
+	self := []*process.Node{leader}
 	return Fault{
 		Detail: nameOf(leader, leader) + " lingers before it proposes, for longer than its term: the others are paused",
 		Stops:  w.isMajority(others),
@@ -81,7 +108,7 @@ func drawLinger(w *World, random *rand.Rand, leader *process.Node) Fault {
 					return err
 				}
 			}
-			if err := os.WriteFile(arm, []byte("hang propose.before"), 0o600); err != nil {
+			if err := w.arm(self, "hang propose.before"); err != nil {
 				return err
 			}
 			// The next write has to come to the proposer before the term ends.
@@ -90,7 +117,7 @@ func drawLinger(w *World, random *rand.Rand, leader *process.Node) Fault {
 		},
 		End: func(ctx context.Context) error {
 			err := each(ctx, others, 0, (*process.Node).Resume)
-			err = errors.Join(err, w.leadAgain(ctx, leader), forget(arm))
+			err = errors.Join(err, w.leadAgain(ctx, leader), w.disarm(self))
 			for _, n := range others {
 				err = errors.Join(err, forget(ClockFile(w.Dir, n.ID)))
 			}

@@ -8,10 +8,8 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
-	"github.com/holdfast-registry/holdfast/jepsen/network"
 	"github.com/holdfast-registry/holdfast/jepsen/process"
 )
 
@@ -88,33 +86,6 @@ func drawStall(w *World, random *rand.Rand, leader *process.Node) Fault {
 		Hold:  between(random, 200*time.Millisecond, 4*time.Second),
 		Begin: func(context.Context) error { return w.arm(struck, "hang log.append.before") },
 		End:   func(context.Context) error { return w.disarm(struck) },
-	}
-}
-
-// drawBlind keeps the leader from noticing that it was deposed: its raft hangs
-// in the log, and no message of the others comes through. What keeps it from
-// serving old state is the read barrier alone.
-func drawBlind(w *World, random *rand.Rand, leader *process.Node) Fault {
-	others := slices.DeleteFunc(ids(w.Cluster.Nodes()), func(id string) bool { return id == leader.ID })
-	links := apart([]string{leader.ID}, others)
-	arm := FailpointFile(w.Dir, leader.ID)
-	return Fault{
-		Detail: "blind " + nameOf(leader, leader),
-		Hold:   between(random, 3*time.Second, 5*time.Second),
-		Begin: func(ctx context.Context) error {
-			if err := os.WriteFile(arm, []byte("hang log.append.before"), 0o600); err != nil {
-				return err
-			}
-			// The next write has to come to the log before the leader steps down.
-			pass(ctx, 100*time.Millisecond)
-			for _, link := range links {
-				if err := w.Network.Set(link, network.Rule{Cut: true}); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		End: func(context.Context) error { return forget(arm) },
 	}
 }
 
