@@ -105,7 +105,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// testName is the way in which guarantees.md names a test: folder.Test.
+// testName is the way in which documents name a test: folder.Test.
 var testName = regexp.MustCompile("`([a-z/]+)\\.((?:Test|Fuzz|Example)\\w*)`")
 var anyTestName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
 var testFunc = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Example)\w*)\(`)
@@ -136,14 +136,16 @@ func missingTests(document string, tests map[string]bool) []string {
 	return missing
 }
 
-func TestGuaranteesNameTestsThatExist(t *testing.T) {
-	document, err := os.ReadFile(filepath.Join(root, "docs/guarantees.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+func TestDocumentsNameTestsThatExist(t *testing.T) {
 	tests := testsOf(readTree(t, "_test.go"))
-	for _, missing := range missingTests(string(document), tests) {
-		t.Error(missing)
+	for _, name := range []string{"docs/guarantees.md", "docs/testing.md"} {
+		document, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, missing := range missingTests(string(document), tests) {
+			t.Errorf("%s: %s", name, missing)
+		}
 	}
 	if got := missingTests("`fsm.TestNothing` and TestBare", tests); len(got) != 2 {
 		t.Errorf("a missing test and a bare name were judged as %q", got)
