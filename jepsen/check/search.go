@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,7 +51,7 @@ func search[S comparable](v *view, what searched[S]) (violations []Violation, ch
 	if limit == 0 {
 		limit = defaultSearch
 	}
-	all := byProcess(v)
+	all, gone := byProcess(v), goneNs(v)
 	processes, count := 0, 0
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		// The models of the search know one life.
@@ -58,6 +59,7 @@ func search[S comparable](v *view, what searched[S]) (violations []Violation, ch
 			continue
 		}
 		known, unknown := what.split(all[id])
+		unknown = since(known, unknown, gone)
 		m := modelOf(what.step, unknown)
 		operations := operationsOf(known)
 		processes++
@@ -90,6 +92,20 @@ func (what searched[S]) split(ops []*history.Op) (known, unknown []*history.Op) 
 		}
 	}
 	return known, unknown
+}
+
+// since leaves out what was lost and gone before anybody had registered the
+// process: a claim-next, which may have got anything, is about each process.
+func since(known, unknown []*history.Op, gone map[int]int64) []*history.Op {
+	registered := int64(math.MaxInt64)
+	for _, ops := range [][]*history.Op{known, unknown} {
+		for _, o := range ops {
+			if _, registers := o.Call.(model.RegisterProcess); registers {
+				registered = min(registered, o.InvokeNs)
+			}
+		}
+	}
+	return slices.DeleteFunc(unknown, func(u *history.Op) bool { return gone[u.Index] < registered })
 }
 
 // operationsOf converts operations.

@@ -47,25 +47,28 @@ func modelOf[S comparable](step stepper[S], unknown []*history.Op) porcupine.Mod
 }
 
 // step goes on to an operation whose answer is known.
-func (all branches[S]) step(step stepper[S], o *history.Op, unknown []*history.Op) (next branches[S]) {
+func (all branches[S]) step(step stepper[S], o *history.Op, unknown []*history.Op) branches[S] {
+	next := make(branchSet[S])
 	for _, before := range all.before(step, o, unknown) {
 		for _, state := range step(before.state, o) {
-			next = next.with(branch[S]{state, before.used, before.called})
+			next.add(branch[S]{state, before.used, before.called})
 		}
 	}
-	return next
+	return next.all()
 }
 
 // before are the branches in which unknown operations have happened before an
 // operation. What comes behind an unknown one has not returned before that was
 // called.
-func (all branches[S]) before(step stepper[S], o *history.Op, unknown []*history.Op) (possible branches[S]) {
+func (all branches[S]) before(step stepper[S], o *history.Op, unknown []*history.Op) branches[S] {
+	possible := make(branchSet[S])
+	var tried branches[S]
 	for _, b := range all {
-		if b.called <= o.ReturnNs {
-			possible = possible.with(b)
+		if b.called <= o.ReturnNs && possible.add(b) {
+			tried = append(tried, b)
 		}
 	}
-	for tried := slices.Clone(possible); len(tried) > 0; {
+	for len(tried) > 0 {
 		var found branches[S]
 		for _, b := range tried {
 			for _, u := range unknown {
@@ -76,18 +79,18 @@ func (all branches[S]) before(step stepper[S], o *history.Op, unknown []*history
 					continue
 				}
 				for _, state := range step(b.state, u) {
-					if state != b.state {
-						found = found.with(b.after(state, u))
+					if state == b.state {
+						continue
+					}
+					if after := b.after(state, u); possible.add(after) {
+						found = append(found, after)
 					}
 				}
 			}
 		}
-		tried = slices.DeleteFunc(found, possible.have)
-		for _, b := range tried {
-			possible = possible.with(b)
-		}
+		tried = found
 	}
-	return possible
+	return possible.all()
 }
 
 // after is the branch in which an unknown operation happened besides.
@@ -96,28 +99,42 @@ func (b branch[S]) after(state S, u *history.Op) branch[S] {
 	return branch[S]{state, slices.Insert(slices.Clone(b.used), at, u.Index), max(b.called, u.InvokeNs)}
 }
 
-// covers tells whether whatever may come of another branch may come of this one.
-func (b branch[S]) covers(other branch[S]) bool {
-	return b.state == other.state && within(b.used, other.used)
-}
+// covers tells whether whatever may come of another branch of the same state may
+// come of this one.
+func (b branch[S]) covers(other branch[S]) bool { return within(b.used, other.used) }
 
-// have tells whether a branch brings nothing new.
-func (all branches[S]) have(b branch[S]) bool {
-	return slices.ContainsFunc(all, func(other branch[S]) bool { return other.covers(b) })
-}
+// branchSet are branches by their state, without those that others cover.
+type branchSet[S comparable] map[S][]branch[S]
 
-// with adds a branch, which may take the place of others; it changes what it is
-// called on.
-func (all branches[S]) with(b branch[S]) branches[S] {
-	if all.have(b) {
-		return all
+// add adds a branch, which may take the place of others, unless it brings nothing
+// new.
+func (set branchSet[S]) add(b branch[S]) bool {
+	have := set[b.state]
+	if slices.ContainsFunc(have, func(other branch[S]) bool { return other.covers(b) }) {
+		return false
 	}
-	return append(slices.DeleteFunc(all, b.covers), b)
+	set[b.state] = append(slices.DeleteFunc(have, b.covers), b)
+	return true
 }
 
+func (set branchSet[S]) all() (all branches[S]) {
+	for _, some := range set {
+		all = append(all, some...)
+	}
+	return all
+}
+
+// equal tells that there are the same branches, in whatever order.
 func (all branches[S]) equal(others branches[S]) bool {
-	return len(all) == len(others) && !slices.ContainsFunc(all, func(b branch[S]) bool {
-		return !slices.ContainsFunc(others, func(other branch[S]) bool { return b.state == other.state && slices.Equal(b.used, other.used) })
+	if len(all) != len(others) {
+		return false
+	}
+	set := make(branchSet[S], len(all))
+	for _, b := range all {
+		set[b.state] = append(set[b.state], b)
+	}
+	return !slices.ContainsFunc(others, func(other branch[S]) bool {
+		return !slices.ContainsFunc(set[other.state], func(b branch[S]) bool { return slices.Equal(b.used, other.used) })
 	})
 }
 

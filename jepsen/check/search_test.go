@@ -148,6 +148,41 @@ func TestLostAnswersDoNotMultiplyWhatIsSearched(t *testing.T) {
 	}
 }
 
+// TestLostClaimsThatEveryWriteMayHaveFollowed has claims whose answers were lost
+// and writes under the leases of others behind them, each of which may be what
+// one of the lost claims got.
+func TestLostClaimsThatEveryWriteMayHaveFollowed(t *testing.T) {
+	h := new(leaseHistory)
+	h.add("r", model.RegisterProcess{Registration: registration("p", "a")}, 0, 1)
+	for i := range 120 {
+		lost := fmt.Sprint("l", i)
+		h.lost(lost, claimOf(lost), 2, 100)
+	}
+	for token := uint64(1); token <= 6; token++ {
+		from := int64(token) * 200
+		h.claimed(token, from, from+300)
+		fence := &registry.Fence{LeaseToken: fmt.Sprint(token), FencingToken: token}
+		h.add(fmt.Sprint("o", token), model.AppendEvent{ProcessID: "p", Fence: fence}, from+310, from+320)
+	}
+	if got := h.judge(t); got != "sound" {
+		t.Errorf("%s, not sound", got)
+	}
+}
+
+// TestWhatWasGoneBeforeTheProcessIsNotSearched has a claim that was lost, long
+// before its process was registered or shortly.
+func TestWhatWasGoneBeforeTheProcessIsNotSearched(t *testing.T) {
+	for lostMs, want := range map[int64]string{10: "no linearization", 19_000: "sound"} {
+		h := new(leaseHistory)
+		h.lost("l", claimOf("l"), lostMs, lostMs+10)
+		h.add("r", model.RegisterProcess{Registration: registration("p", "a")}, 20_000, 20_001)
+		h.busy("l", 7, 20_010, 20_020)
+		if got := h.judge(t); got != want {
+			t.Errorf("lost after %d ms: %s, not %s", lostMs, got, want)
+		}
+	}
+}
+
 // TestARegisterIsJudgedWithoutRevisions spoils what only porcupine looks at.
 func TestARegisterIsJudgedWithoutRevisions(t *testing.T) {
 	for seed := range uint64(20) {
